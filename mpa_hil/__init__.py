@@ -1,0 +1,1 @@
+"""WHAT: handover between Wi-Fi domains, measured."""

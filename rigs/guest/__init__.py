@@ -1,0 +1,1 @@
+"""The virtual machine: image, accelerator, clock, getting code in and results out."""
