@@ -1,0 +1,15 @@
+# Second half of the guest's start: what a Linux system needs before daemons run in it.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
+export PYTHONPATH=/run/payload/code:/opt/site PYTHONDONTWRITEBYTECODE=1
+mkdir -p /dev/pts /dev/shm
+mount -t devpts none /dev/pts
+mount -t tmpfs none /dev/shm
+mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null
+mount -t debugfs none /sys/kernel/debug 2>/dev/null
+hostname guest
+ip link set lo up
+mkdir -p /run/lock /run/netns
+modprobe virtio_console 2>/dev/null
+stty -F /dev/ttyS1 raw -echo 2>/dev/null
+python3 -m rigs.guest.inside </dev/null >/dev/ttyS1 2>&1 || echo "mpa-guest: the job runner failed"
+exec busybox poweroff -f

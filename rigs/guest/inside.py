@@ -1,0 +1,114 @@
+"""The guest's own main program: runs the job that came with the payload and hands back its results.
+
+Standard library only, for it runs before anything else and Python is slow here. The job is
+``/run/payload/job.json``: ``{"argv": [...], "env": {...}, "out": "/run/out"}``. What the command
+prints goes to the second serial line; what it leaves below ``out`` goes, as a tar archive, into the
+second nvdimm, which is a file on the host: memory, so the guest's clock never waits for storage.
+
+With ``"serve": true`` the program also answers `rigs.guest.remote` on a virtio serial port: that is
+how a lab that was left running is explored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import tarfile
+import threading
+
+JOB = "/run/payload/job.json"
+RESULT_DEVICE = "/dev/pmem1"
+MAGIC = b"MPAGUEST"
+HEADER = struct.Struct("!8siQ")
+"""Magic, the job's exit status, octets of tar archive that follow at `DATA_OFFSET`."""
+DATA_OFFSET = 4096
+EXEC_PORT = "/dev/vport0p1"
+
+
+class _Counted:
+    """Writes through to the device and counts, so the header can say how much is there."""
+
+    def __init__(self, stream) -> None:  # type: ignore[no-untyped-def]
+        self._stream = stream
+        self.written = 0
+
+    def write(self, data: bytes) -> int:
+        self._stream.write(data)
+        self.written += len(data)
+        return len(data)
+
+
+def run_job(job: dict[str, object]) -> int:
+    """Run the job's command to its end; its exit status (128 + signal when one ended it)."""
+    argv = job["argv"]
+    assert isinstance(argv, list)
+    extra = job.get("env", {})
+    assert isinstance(extra, dict)
+    os.makedirs(str(job["out"]), exist_ok=True)
+    try:
+        ended = subprocess.run(argv, env={**os.environ, **extra}, cwd="/run/payload/code")
+    except OSError as error:
+        print(f"the guest cannot run {argv[0]}: {error}", file=sys.stderr)
+        return 127
+    return ended.returncode if ended.returncode >= 0 else 128 - ended.returncode
+
+
+def deliver(status: int, folder: str) -> None:
+    """Put the exit status and everything below `folder` where the host reads it."""
+    with open(RESULT_DEVICE, "r+b", buffering=1 << 20) as device:
+        device.seek(DATA_OFFSET)
+        counted = _Counted(device)
+        with tarfile.open(fileobj=counted, mode="w|", format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
+            archive.add(folder, arcname=".")
+        device.flush()
+        device.seek(0)
+        device.write(HEADER.pack(MAGIC, status, counted.written))
+        device.flush()
+        os.fsync(device.fileno())
+
+
+def serve(port_path: str = EXEC_PORT) -> None:
+    """Answer commands from the host, one at a time, for as long as the port stays open.
+
+    A request is a line of JSON ``{"argv": [...], "env": {...}}``; the answer is one too, with the
+    exit status and both outputs in hexadecimal.
+    """
+    with open(port_path, "r+b", buffering=0) as port:
+        pending = b""
+        while True:
+            chunk = port.read(65536)
+            if not chunk:
+                threading.Event().wait(0.2)  # nobody is connected: the port reads as ended
+                continue
+            pending += chunk
+            while b"\n" in pending:
+                line, pending = pending.split(b"\n", 1)
+                answer = json.dumps(_execute(json.loads(line))).encode() + b"\n"
+                while answer:
+                    answer = answer[port.write(answer) :]
+
+
+def _execute(request: dict[str, list[str]]) -> dict[str, object]:
+    try:
+        ended = subprocess.run(request["argv"], capture_output=True, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        return {"status": 127, "stdout": "", "stderr": str(error).encode().hex()}
+    status = ended.returncode if ended.returncode >= 0 else 128 - ended.returncode
+    return {"status": status, "stdout": ended.stdout.hex(), "stderr": ended.stderr.hex()}
+
+
+def main() -> None:
+    """Run the job, then deliver; the machine is switched off by the boot script."""
+    with open(JOB, encoding="utf-8") as stream:
+        job = json.load(stream)
+    if job.get("serve"):
+        threading.Thread(target=serve, daemon=True).start()
+    status = run_job(job)
+    deliver(status, str(job["out"]))
+
+
+if __name__ == "__main__":
+    main()
