@@ -1,0 +1,1 @@
+"""Mobility management protocols (MMPs) behind `interface.MobilityProtocol`."""

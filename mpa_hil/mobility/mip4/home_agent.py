@@ -1,0 +1,266 @@
+"""The home agent of Mobile IPv4 (RFC 5944 s3.8), sans-IO.
+
+`receive` applies the checks in the order of s3.8.2.1: association, authenticator, identification,
+then fields and policy. Nothing is looked at for its content before its author is known, and no
+binding changes unless every check has passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from mpa_hil.mobility.interface import NS_PER_S, Discarded, Endpoint, Instant, Send
+from mpa_hil.mobility.mip4 import identification as ids
+from mpa_hil.mobility.mip4.authentication import (
+    SecurityAssociation,
+    mobile_home_extensions,
+    sign,
+    verify,
+)
+from mpa_hil.mobility.mip4.bindings import (
+    Binding,
+    BindingAdded,
+    BindingChanged,
+    BindingRefreshed,
+    BindingRemoved,
+    HomeOutput,
+    Refused,
+    Removal,
+    Subscriber,
+)
+from mpa_hil.mobility.mip4.codes import Code, meaning
+from mpa_hil.mobility.mip4.messages import (
+    INFINITE_LIFETIME,
+    DecodeError,
+    ExtensionType,
+    Flag,
+    RegistrationReply,
+    RegistrationRequest,
+    decode,
+)
+from mpa_hil.mobility.mip4.mobile_node import usable
+from mpa_hil.mobility.mip4.tuning import Tuning
+
+_ACCEPTED = Code.ACCEPTED_NOT_SIMULTANEOUS
+"""s3.8.3.2: a home agent without simultaneous bindings says so whenever it accepts."""
+
+
+class HomeAgent:
+    """Mobility bindings of the nodes it serves, one each.
+
+    Args:
+        address: its own unicast address; requests that name another get code 136.
+        subscribers: whom it serves.
+        started: when it began to serve. Time stamps before that are refused (code 133), so that a
+            restart, which forgets what was accepted, opens no window for replays.
+        tuning: window, lifetime cap and table size.
+        reverse_tunnel: whether the T bit is granted (else code 137).
+        source_must_match: deny (129) a co-located care-of address that is not the request's IP
+            source: s3.6.1.1 demands that it is, and with ingress filtering it keeps a node from
+            pointing its traffic at somebody else.
+    """
+
+    def __init__(
+        self,
+        address: IPv4Address,
+        subscribers: Iterable[Subscriber],
+        *,
+        started: Instant,
+        tuning: Tuning | None = None,
+        reverse_tunnel: bool = True,
+        source_must_match: bool = True,
+    ) -> None:
+        self.address = address
+        self._subscribers = {entry.home_address: entry for entry in subscribers}
+        self._tuning = tuning or Tuning()
+        self._reverse_tunnel = reverse_tunnel
+        self._source_must_match = source_must_match
+        self._bindings: dict[IPv4Address, Binding] = {}
+        floor = ids.from_unix_ns(started.unix_ns)
+        self._floors = dict.fromkeys(self._subscribers, floor)
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The mobility binding list."""
+        return tuple(self._bindings.values())
+
+    def receive(self, datagram: bytes, source: Endpoint, now: Instant) -> tuple[HomeOutput, ...]:
+        """Digest one datagram from port 434; whatever it holds, this raises nothing."""
+        overdue = self.expire(now)
+        return overdue + self._receive(datagram, source, now)
+
+    def expire(self, now: Instant) -> tuple[HomeOutput, ...]:
+        """Drop the bindings whose lifetime is over; nobody is told (s3.8)."""
+        outputs: list[HomeOutput] = []
+        for binding in self.bindings:
+            if binding.expires_ns is not None and binding.expires_ns <= now.monotonic_ns:
+                del self._bindings[binding.home_address]
+                outputs.append(BindingRemoved(binding, Removal.EXPIRED))
+        return tuple(outputs)
+
+    def next_deadline(self) -> int | None:
+        """Monotonic nanoseconds of the next expiry, or None."""
+        times = (binding.expires_ns for binding in self._bindings.values())
+        return min((time for time in times if time is not None), default=None)
+
+    def withdraw(self, home_address: IPv4Address) -> tuple[HomeOutput, ...]:
+        """Take back a binding that could not be carried out: code 130 instead of the acceptance.
+
+        For an agent whose kernel refused the tunnel before the reply was sent.
+        """
+        binding = self._bindings.pop(home_address, None)
+        if binding is None:
+            return ()
+        reply = RegistrationReply(
+            Code.HA_RESOURCES, 0, home_address, self.address, binding.identification
+        )
+        known = self._subscribers[home_address].associations
+        association = next(entry for entry in known if entry.spi == binding.spi)
+        return (
+            BindingRemoved(binding, Removal.WITHDRAWN),
+            self._reply(reply, association, binding.registered_from),
+        )
+
+    def _receive(self, datagram: bytes, source: Endpoint, now: Instant) -> tuple[HomeOutput, ...]:
+        try:
+            request = decode(datagram)
+        except DecodeError as error:
+            return (Discarded(error.what, source),)
+        if not isinstance(request, RegistrationRequest):
+            return (Discarded("a reply, where only requests are expected", source),)
+        subscriber = self._subscribers.get(request.home_address)
+        signatures = mobile_home_extensions(request)
+        if subscriber is None:
+            return (Discarded(f"no association with {request.home_address}", source),)
+        if not signatures:
+            return (Discarded("no authorization-enabling extension", source, security=True),)
+        associations = {entry.spi: entry for entry in subscriber.associations}
+        signers = [verify(datagram, signature, associations.get) for signature in signatures]
+        association = signers[0]
+        if association is None or not all(signers):
+            default = subscriber.associations[0]
+            return self._refuse(
+                Code.HA_MOBILE_AUTHENTICATION, "wrong authenticator", request, default, source, now
+            )
+        if any(e.type == ExtensionType.FOREIGN_HOME_AUTHENTICATION for e in request.extensions):
+            # s3.8.2.1d: signed by a foreign agent that we share nothing with
+            return (Discarded("an unverifiable foreign agent", source, security=True),)
+        if not self._is_fresh(request, now):
+            code, why = Code.HA_IDENTIFICATION, "time stamp outside the window or not newer"
+            return self._refuse(code, why, request, association, source, now)
+        # Accepted as a time stamp, whatever becomes of the request: it can never be used again.
+        self._floors[request.home_address] = request.identification
+        fault = self._fault(request, subscriber, source)
+        if fault is not None:
+            return self._refuse(*fault, request, association, source, now)
+        return self._accept(request, subscriber, association, source, now)
+
+    def _is_fresh(self, request: RegistrationRequest, now: Instant) -> bool:
+        ours = ids.from_unix_ns(now.unix_ns)
+        apart_s = abs(ids.difference_s(request.identification, ours))
+        newer = ids.is_after(request.identification, self._floors[request.home_address])
+        return newer and apart_s <= self._tuning.timestamp_window_s
+
+    def _fault(
+        self, request: RegistrationRequest, subscriber: Subscriber, source: Endpoint
+    ) -> tuple[Code, str] | None:
+        """What keeps an authentic, fresh request from being granted."""
+        if request.home_agent != self.address:
+            return Code.HA_UNKNOWN_ADDRESS, f"it names home agent {request.home_agent}"
+        if request.flags & (Flag.RESERVED_R | Flag.RESERVED_X):
+            # s3.3 says ignore, s3.8.2.3 says MUST reject: the capital letters win.
+            return Code.HA_POOR_REQUEST, "a reserved bit is set"
+        care_of = request.care_of
+        if not usable(care_of):
+            return Code.HA_POOR_REQUEST, f"{care_of} cannot be a care-of address"
+        if request.lifetime_s == 0:
+            return None
+        if care_of in (request.home_address, self.address):
+            return Code.HA_POOR_REQUEST, "the tunnel would end where it starts"
+        if not request.flags & Flag.DECAPSULATION_BY_MOBILE:
+            return Code.HA_PROHIBITED, "foreign agents are not served (D bit clear)"
+        if self._source_must_match and source.address != care_of:
+            return Code.HA_PROHIBITED, f"sent from {source.address}, not from its care-of address"
+        networks = subscriber.care_of_networks
+        if networks and not any(care_of in network for network in networks):
+            return Code.HA_PROHIBITED, f"{care_of} is outside the networks it may visit"
+        for other in self._bindings.values():
+            if other.care_of == care_of and other.home_address != request.home_address:
+                return Code.HA_PROHIBITED, f"{care_of} is in use by {other.home_address}"
+        if request.flags & Flag.REVERSE_TUNNEL and not self._reverse_tunnel:
+            return Code.HA_REVERSE_TUNNEL, "reverse tunnels are switched off"
+        full = len(self._bindings) >= self._tuning.maximum_bindings
+        if full and request.home_address not in self._bindings:
+            return Code.HA_RESOURCES, f"{len(self._bindings)} bindings stand already"
+        return None
+
+    def _accept(
+        self,
+        request: RegistrationRequest,
+        subscriber: Subscriber,
+        association: SecurityAssociation,
+        source: Endpoint,
+        now: Instant,
+    ) -> tuple[HomeOutput, ...]:
+        home = request.home_address
+        old = self._bindings.get(home)
+        outputs: list[HomeOutput] = []
+        lifetime_s = min(
+            request.lifetime_s, subscriber.maximum_lifetime_s or self._tuning.maximum_lifetime_s
+        )
+        if request.lifetime_s == 0:
+            lifetime_s = 0
+            if old is not None and request.care_of in (home, old.care_of):
+                del self._bindings[home]
+                outputs.append(BindingRemoved(old, Removal.DEREGISTERED))
+        else:
+            endless = lifetime_s == INFINITE_LIFETIME
+            binding = Binding(
+                home,
+                request.care_of,
+                request.identification,
+                lifetime_s,
+                None if endless else now.monotonic_ns + lifetime_s * NS_PER_S,
+                bool(request.flags & Flag.REVERSE_TUNNEL),
+                source,
+                association.spi,
+            )
+            self._bindings[home] = binding
+            if old is None:
+                outputs.append(BindingAdded(binding))
+            elif old.care_of != binding.care_of:
+                outputs.append(BindingChanged(old, binding))
+            else:
+                outputs.append(BindingRefreshed(binding))
+        reply = RegistrationReply(_ACCEPTED, lifetime_s, home, self.address, request.identification)
+        outputs.append(self._reply(reply, association, source))
+        return tuple(outputs)
+
+    def _refuse(
+        self,
+        code: Code,
+        why: str,
+        request: RegistrationRequest,
+        association: SecurityAssociation,
+        source: Endpoint,
+        now: Instant,
+    ) -> tuple[HomeOutput, ...]:
+        home = request.home_address
+        reply = RegistrationReply(code, 0, home, self.address, request.identification)
+        if code == Code.HA_IDENTIFICATION:
+            stamp = ids.mismatch(request.identification, now.unix_ns)
+            reply = replace(reply, identification=stamp)
+        refused = Refused(home, request.care_of, code, meaning(code), why, source)
+        return refused, self._reply(reply, association, source)
+
+    def _reply(
+        self, reply: RegistrationReply, association: SecurityAssociation, source: Endpoint
+    ) -> Send:
+        return Send(
+            sign(reply, association),
+            source,
+            source=self.address,
+            on_home_link=source.address == reply.home_address,
+        )
