@@ -7,7 +7,7 @@ opens datagram channels to control sockets on it. What it started or wrote, `clo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -59,7 +59,10 @@ class Host(Protocol):
 
     name: str
     workdir: str
-    """A private directory on the host (mode 0700), removed by `close`."""
+    """A private directory on the host (mode 0700), where commands run; removed by `close`."""
+    on_death: Callable[[Daemon], None] | None
+    """Called on the event loop with each daemon that ended though nobody called its `stop`,
+    whatever its exit status: whoever expects one to end by itself looks at `returncode`."""
 
     async def run(
         self,
@@ -95,7 +98,10 @@ class Host(Protocol):
         """Remove a file or folder; absent is fine."""
 
     async def connect(self, path: str) -> DatagramChannel:
-        """Open a channel to the AF_UNIX datagram socket at `path` (a `radios.channel.Connector`)."""
+        """Open a channel to the AF_UNIX datagram socket at `path`.
+
+        A `radios.channel.Connector`: hand it to the control-socket client as it is.
+        """
 
     @property
     def daemons(self) -> tuple[Daemon, ...]:
