@@ -1,0 +1,56 @@
+"""The l2-floor's topology, made from any lab: one subnet, two APs, pre-shared keys."""
+
+from __future__ import annotations
+
+import msgspec
+
+from radios.errors import LocalError
+
+from . import movement
+from .model import Scenario
+
+
+def is_floor(scenario: Scenario) -> bool:
+    """Whether the switch of the movement already is one between PSK APs of one subnet."""
+    switch = movement.switch(scenario.movement)
+    if switch is None:
+        return False
+    pair = (scenario.ap(switch.old), scenario.ap(switch.new))
+    same = scenario.domain_of(switch.old) == scenario.domain_of(switch.new)
+    return same and all(ap.security == "wpa2-psk" for ap in pair)
+
+
+def floor_scenario(scenario: Scenario) -> Scenario:
+    """The same lab with nothing above the link layer to change.
+
+    The AP that the MN would move to keeps name, channel, BSSID and SSID, but stands in the first
+    AP's domain; both use a pre-shared key. Other APs and domains, their links and machines are
+    left out. A lab that already is so comes back as it is.
+
+    Raises:
+        LocalError: the trace asks for no switch.
+    """
+    if is_floor(scenario):
+        return scenario
+    switch = movement.switch(scenario.movement)
+    if switch is None:
+        raise LocalError(
+            "the movement asks for no switch",
+            where=scenario.lab.name,
+            remedy="let the signal of the first AP fall below leave_dbm",
+        )
+    replace = msgspec.structs.replace
+    kept = (switch.old, switch.new)
+    aps = tuple(replace(scenario.ap(name), security="wpa2-psk") for name in kept)
+    domain = replace(scenario.domain_of(switch.old), aps=aps)
+    points = tuple(point for point in scenario.movement.points if point.ap in kept)
+    floor = replace(
+        scenario,
+        domains=(domain,),
+        movement=replace(scenario.movement, points=points),
+    )
+    return replace(
+        floor,
+        links=tuple(link for link in scenario.links if link.name in floor.sites),
+        placements=tuple(place for place in scenario.placements if place.name in floor.boxes),
+    )

@@ -1,0 +1,130 @@
+"""From a lab file to a checked `Scenario`, and across a process border as JSON."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from radios.errors import LocalError
+
+from . import checks, files, overrides, shape
+from .model import Scenario
+from .source import Source, readable
+
+
+def load(path: Path | str, settings: Sequence[str] = ()) -> Scenario:
+    """Read, override and check a lab file. Paths in the result are absolute.
+
+    Args:
+        path: the TOML file.
+        settings: ``key.path=value``, laid over the file in order.
+
+    Raises:
+        LocalError: anything wrong with the file or a setting, naming file, key and remedy.
+    """
+    path = Path(path)
+    source = Source(str(path))
+    raw = _read(path)
+    shape.check(raw, source)
+    for setting in settings:
+        source.overridden.add(overrides.apply(raw, setting))
+    if settings:
+        shape.check(raw, source)
+    scenario = _convert(raw, source)
+    for problem in checks.problems(scenario):
+        raise source.error(*problem)
+    scenario = files.resolve(scenario, path.absolute().parent)
+    files.check(scenario, source)
+    return scenario
+
+
+def encode(scenario: Scenario) -> bytes:
+    """The scenario as JSON, for another process of the same version; secrets included."""
+    return msgspec.json.encode(scenario, enc_hook=_encode)
+
+
+def decode(data: bytes) -> Scenario:
+    """The scenario that `encode` wrote; it was checked before and is not checked again.
+
+    Raises:
+        LocalError: not such a text.
+    """
+    try:
+        return msgspec.json.decode(data, type=Scenario, dec_hook=_decode)
+    except msgspec.DecodeError as error:
+        raise LocalError(
+            f"not a scenario: {error}", remedy="send what scenario.encode made, same version"
+        ) from error
+
+
+def check_bench(scenario: Scenario, file: str) -> None:
+    """Refuse a lab that does not place its radios on machines.
+
+    Raises:
+        LocalError: naming the box without a machine.
+    """
+    for problem in checks.bench_problems(scenario):
+        raise Source(file).error(*problem)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise LocalError(
+            "there is no such lab file", where=str(path), remedy=_other_labs(path)
+        ) from error
+    except OSError as error:
+        raise LocalError(
+            f"cannot read the lab file: {error.strerror}",
+            where=str(path),
+            remedy="name a TOML file that you may read",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise LocalError(
+            f"not UTF-8 text at octet {error.start}", where=str(path), remedy="save it as UTF-8"
+        ) from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise LocalError(
+            f"not TOML: {error}", where=str(path), remedy="mend that line (https://toml.io)"
+        ) from error
+
+
+def _other_labs(path: Path) -> str:
+    folder = path.parent if path.parent.is_dir() else Path()
+    found = sorted(folder.glob("*.toml")) or sorted(Path("lab_configs").glob("*.toml"))
+    names = ", ".join(str(file) for file in found if file.name != "pyproject.toml")
+    return f"there are: {names}" if names else "give the path of a lab file (*.toml)"
+
+
+def _convert(raw: dict[str, Any], source: Source) -> Scenario:
+    try:
+        return msgspec.convert(raw, Scenario, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        what, _, at = str(error).partition(" - at `")
+        key = readable(at.rstrip("`"), raw)
+        raise source.error(key, what[:1].lower() + what[1:], shape.explain(key)) from error
+
+
+def _decode(kind: type, value: Any) -> Any:
+    """Addresses from text; msgspec adds the key to what is raised here."""
+    if kind not in (IPv4Address, IPv4Network):
+        raise NotImplementedError(f"no way to read a {kind}")
+    if not isinstance(value, str):
+        raise ValueError(f"Expected text, got `{value}`")
+    if kind is IPv4Network and "/" not in value:
+        raise ValueError(f"{value} lacks its prefix length, as in 10.0.0.0/24")
+    return kind(value)
+
+
+def _encode(value: Any) -> str:
+    if isinstance(value, IPv4Address | IPv4Network):
+        return str(value)
+    raise NotImplementedError(f"no way to write a {type(value)}")
