@@ -1,0 +1,233 @@
+"""Rtnetlink in small: encode messages, send them, read the kernel's answers.
+
+Layout from linux/netlink.h and linux/rtnetlink.h; every field is in host byte order but the
+addresses. The kernel carries out a message inside `send`, so its answer is already waiting when
+`send` returns and reading it costs no wait.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import NamedTuple
+
+from radios.errors import MachineError
+
+REQUEST = 0x001
+ACK = 0x004
+EXCLUSIVE = 0x200
+REPLACE = 0x100
+CREATE = 0x400
+DUMP = 0x300
+
+_HEADER = struct.Struct("=IHHII")
+_ATTRIBUTE = struct.Struct("=HH")
+_ERROR = struct.Struct("=i")
+_NLMSG_ERROR = 2
+_NLMSG_DONE = 3
+_ACK_HAS_ATTRIBUTES = 0x200
+_ACK_ATTRIBUTE_TEXT = 1
+_NESTED = 0x8000
+_SOL_NETLINK = 270
+_NETLINK_CAP_ACK = 10
+_NETLINK_EXT_ACK = 11
+_ANSWER_TIMEOUT_S = 5.0
+"""Bound on the wait for an answer; the kernel normally has it ready."""
+_RECEIVE_OCTETS = 1 << 18
+"""Longest datagram that the kernel makes for a dump is 32 KiB on the kernels in use."""
+
+
+class NetlinkError(MachineError):
+    """The kernel refused a message.
+
+    Attributes:
+        errno: why, as a positive error number.
+    """
+
+    def __init__(self, number: int, what: str, detail: str = "") -> None:
+        text = f"the kernel refused: {os.strerror(number)}"
+        super().__init__(
+            f"{text} ({detail})" if detail else text, where=what, remedy=_REMEDIES.get(number, "")
+        )
+        self.errno = number
+
+
+_REMEDIES = {
+    errno.EPERM: "run it as root, or with CAP_NET_ADMIN in the namespace",
+    errno.EOPNOTSUPP: "load the kernel module for it (modprobe ipip, sch_prio, sch_plug, cls_u32)",
+    errno.ENOENT: "load the kernel module for it (modprobe ipip, sch_prio, sch_plug, cls_u32)",
+}
+
+
+def attribute(kind: int, payload: bytes) -> bytes:
+    """One attribute, padded to four octets."""
+    return _ATTRIBUTE.pack(len(payload) + 4, kind) + payload + b"\0" * (-len(payload) % 4)
+
+
+def nested(kind: int, *members: bytes) -> bytes:
+    """An attribute that holds attributes (unmarked, as iproute2 does for links and qdiscs)."""
+    return attribute(kind, b"".join(members))
+
+
+def text(kind: int, value: str) -> bytes:
+    """A zero-terminated string attribute."""
+    return attribute(kind, value.encode() + b"\0")
+
+
+def u8(kind: int, value: int) -> bytes:
+    """An attribute of one octet."""
+    return attribute(kind, bytes((value,)))
+
+
+def u32(kind: int, value: int) -> bytes:
+    """An attribute of 32 bits in host order."""
+    return attribute(kind, struct.pack("=I", value))
+
+
+def message(kind: int, flags: int, body: bytes) -> bytes:
+    """A whole request that asks to be acknowledged; its length is a multiple of four."""
+    return _HEADER.pack(_HEADER.size + len(body), kind, flags | REQUEST | ACK, 0, 0) + body
+
+
+def attributes(octets: bytes) -> Mapping[int, bytes]:
+    """The attributes in `octets` by type; of equal types the last one stands."""
+    found: dict[int, bytes] = {}
+    at = 0
+    while at + 4 <= len(octets):
+        length, kind = _ATTRIBUTE.unpack_from(octets, at)
+        if length < 4:
+            break
+        found[kind & ~_NESTED] = octets[at + 4 : at + length]
+        at += length + 3 & ~3
+    return found
+
+
+def interface_index(name: str) -> int:
+    """The index of an interface in this namespace.
+
+    Raises:
+        MachineError: there is none of that name.
+    """
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise MachineError(
+            "there is no such interface in this namespace",
+            where=f"interface {name}",
+            remedy="ip link show",
+        ) from error
+
+
+class _Answer(NamedTuple):
+    kind: int
+    flags: int
+    payload: bytes
+
+
+class RouteSocket:
+    """An open NETLINK_ROUTE socket of the namespace in which it was made. Not for two threads."""
+
+    def __init__(self) -> None:
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+        self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        self._socket.settimeout(_ANSWER_TIMEOUT_S)
+        self._socket.bind((0, 0))
+        for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK):
+            self._socket.setsockopt(_SOL_NETLINK, option, 1)
+
+    def __enter__(self) -> RouteSocket:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket; safe to repeat."""
+        self._socket.close()
+
+    def request(self, messages: bytes, what: str, count: int = 1) -> None:
+        """Send one or more messages in one system call, and read all their answers.
+
+        Args:
+            messages: encoded with `message`, one behind the other.
+            what: what they do, for the error.
+            count: how many they are.
+
+        Raises:
+            NetlinkError: the kernel refused one (the others were still carried out).
+        """
+        self._socket.send(messages)
+        refusal: NetlinkError | None = None
+        while count:
+            for answer in self._answers(what):
+                if answer.kind == _NLMSG_ERROR:
+                    count -= 1
+                    refusal = refusal or _refusal(answer, what)
+        if refusal is not None:
+            raise refusal
+
+    def get(self, request: bytes, what: str) -> bytes | None:
+        """The object that a GET request names, or None when the kernel has none."""
+        found: bytes | None = None
+        self._socket.send(request)
+        while True:
+            for answer in self._answers(what):
+                if answer.kind != _NLMSG_ERROR:
+                    found = answer.payload
+                    continue
+                refusal = _refusal(answer, what)
+                if refusal is None or refusal.errno in ABSENT:
+                    return found
+                raise refusal
+
+    def dump(self, request: bytes, what: str) -> list[bytes]:
+        """Every object that a DUMP request lists."""
+        found: list[bytes] = []
+        self._socket.send(request)
+        while True:
+            for answer in self._answers(what):
+                if answer.kind == _NLMSG_DONE:
+                    return found
+                if answer.kind == _NLMSG_ERROR:
+                    refusal = _refusal(answer, what)
+                    if refusal is not None:
+                        raise refusal
+                    continue
+                found.append(answer.payload)
+
+    def _answers(self, what: str) -> Iterator[_Answer]:
+        try:
+            octets = self._socket.recv(_RECEIVE_OCTETS)
+        except TimeoutError:
+            raise MachineError(
+                f"the kernel did not answer within {_ANSWER_TIMEOUT_S:g} s", where=what
+            ) from None
+        at = 0
+        while at + _HEADER.size <= len(octets):
+            length, kind, flags, _, _ = _HEADER.unpack_from(octets, at)
+            yield _Answer(kind, flags, octets[at + _HEADER.size : at + length])
+            at += max(length + 3 & ~3, _HEADER.size)
+
+
+ABSENT = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL})
+"""What the kernel says when the object to remove or to read is not there."""
+
+
+def _refusal(answer: _Answer, what: str) -> NetlinkError | None:
+    (number,) = _ERROR.unpack_from(answer.payload)
+    if number == 0:
+        return None
+    detail = b""
+    if answer.flags & _ACK_HAS_ATTRIBUTES:
+        extra = attributes(answer.payload[_ERROR.size + _HEADER.size :])
+        detail = extra.get(_ACK_ATTRIBUTE_TEXT, b"").rstrip(b"\0")
+    return NetlinkError(-number, what, detail.decode(errors="replace"))

@@ -1,0 +1,126 @@
+"""What one agent has changed in its kernel, so that it can be changed back."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Hashable
+from pathlib import Path
+from types import TracebackType
+
+from mpa_hil.kernel.netlink import ABSENT, NetlinkError, RouteSocket
+from mpa_hil.kernel.objects import KernelObject
+from radios.errors import MachineError, MpaError
+
+_SYSCTL = Path("/proc/sys")
+
+
+class KernelState:
+    """A ledger of kernel objects and settings: apply, remove, and undo all in reverse order.
+
+    Applying what is applied already does nothing. Objects that an earlier process left behind are
+    taken over, and go at `close`; an address that was there before is left in place.
+    """
+
+    def __init__(self, route: RouteSocket) -> None:
+        self.route = route
+        self._objects: dict[Hashable, KernelObject] = {}
+        self._settings: dict[str, str] = {}
+
+    def __enter__(self) -> KernelState:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def objects(self) -> tuple[KernelObject, ...]:
+        """What stands, in the order in which it was applied."""
+        return tuple(self._objects.values())
+
+    def apply(self, wanted: KernelObject) -> None:
+        """Make it so, with one message when something stood in its place already.
+
+        Raises:
+            MachineError: the kernel refused, or an interface is missing.
+        """
+        standing = self._objects.get(wanted.key)
+        if standing == wanted:
+            return
+        if standing is not None:
+            self._replace(wanted)
+            return
+        try:
+            self.route.request(wanted.create(), f"create {wanted}")
+        except NetlinkError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            if not wanted.replaces:
+                return
+            self._replace(wanted)
+            return
+        self._objects[wanted.key] = wanted
+
+    def remove(self, key: Hashable) -> None:
+        """Take out what stands under `key`; nothing there is fine."""
+        standing = self._objects.pop(key, None)
+        if standing is None:
+            return
+        try:
+            self.route.request(standing.remove(), f"remove {standing}")
+        except NetlinkError as error:
+            if error.errno not in ABSENT:
+                raise
+
+    def set(self, name: str, value: str) -> None:
+        """Write a sysctl of this namespace, such as `net/ipv4/ip_forward`; `close` restores it.
+
+        Raises:
+            MachineError: it cannot be written.
+        """
+        path = _SYSCTL / name
+        try:
+            before = path.read_text().strip()
+            if before != value:
+                path.write_text(value)
+        except OSError as error:
+            raise MachineError(
+                f"it cannot be set to {value}: {error.strerror}",
+                where=f"sysctl {name}",
+                remedy="run it as root",
+            ) from error
+        self._settings.setdefault(name, before)
+
+    def close(self) -> None:
+        """Undo everything, the latest first.
+
+        An interface that has gone took its routes and addresses with it, so that is no error.
+
+        Raises:
+            MachineError: the first refusal, after everything else has been undone.
+        """
+        first: MpaError | None = None
+        for key in reversed(tuple(self._objects)):
+            try:
+                self.remove(key)
+            except NetlinkError as error:
+                first = first or error
+            except MachineError:
+                continue  # its interface is gone, and the object with it
+        for name, value in self._settings.items():
+            path = _SYSCTL / name
+            if path.exists():
+                path.write_text(value)
+        self._settings.clear()
+        if first is not None:
+            raise first
+
+    def _replace(self, wanted: KernelObject) -> None:
+        change = wanted.replace()
+        if change:
+            self.route.request(change, f"change to {wanted}")
+        self._objects[wanted.key] = wanted
