@@ -209,8 +209,8 @@ class Flow(Table, frozen=True, kw_only=True):
         Meta(description="time between packets"),
     ] = None
     payload_bytes: Annotated[
-        Annotated[int, Meta(ge=0, le=1400)] | None,
-        Meta(description="octets after the RTP header"),
+        Annotated[int, Meta(ge=12, le=1400)] | None,
+        Meta(description="octets after the RTP header; send stamp and number take 12"),
     ] = None
     direction: Annotated[Direction, Meta(description="downlink is from the CN to the MN")] = "both"
     count: Annotated[int, Meta(description="how many such streams at once", ge=1, le=100)] = 1

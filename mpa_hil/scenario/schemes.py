@@ -63,10 +63,6 @@ class L2Floor(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         int,
         Meta(description="most packets held; later ones are dropped and counted", ge=1, le=100_000),
     ] = 1000
-    rcu_expedited: Annotated[
-        bool,
-        Meta(description="the MN's kernel expedites RCU grace periods (12 ms instead of 40)"),
-    ] = True
     control: Annotated[
         bool,
         Meta(description="also run once without holding: packets must then be lost"),
