@@ -37,8 +37,9 @@ def command(*words: str | int) -> bytes:
             longer than the daemons read.
     """
     texts = [str(word) for word in words]
+    verb = texts[0].partition(":")[0] if texts else ""
     for position, text in enumerate(texts):
-        where = f"control command {texts[0]!r}, word {position}"
+        where = f"control command {verb!r}, word {position}"
         if not text:
             raise LocalError("an empty word", where=where)
         if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
@@ -58,7 +59,7 @@ def command(*words: str | int) -> bytes:
     if not datagram or len(datagram) > MAX_COMMAND_OCTETS:
         raise LocalError(
             f"a command of {len(datagram)} octets; the daemons take 1 to {MAX_COMMAND_OCTETS}",
-            where=f"control command {texts[0]!r}" if texts else "control command",
+            where=f"control command {verb!r}",
         )
     return datagram
 
@@ -146,7 +147,7 @@ def unescape(text: str) -> bytes:
 def redacted(datagram: bytes) -> str:
     """A command fit for logs and errors: keys, passwords and anything like them replaced."""
     words = datagram.decode(errors="replace").split(" ")
-    verb = words[0]
+    verb = words[0].partition(":")[0]  # CTRL-RSP-PASSWORD-0:secret
     if verb.startswith("CTRL-RSP-") or verb in {"PMKSA_ADD", "MESH_PMKSA_ADD", "WPA_PSK"}:
         return f"{verb} {REDACTED}"
     name_at = {"SET_NETWORK": 2, "SET": 1, "SET_CRED": 2, "BSS_SET": 2}.get(verb)
