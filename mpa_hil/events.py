@@ -212,7 +212,7 @@ class FlowDone(Event, frozen=True, kw_only=True, tag="flow.done"):
     ] = {}
     received: Annotated[dict[str, int], Meta(description="packets received, by port")] = {}
     dropped: Annotated[
-        dict[str, int | None], Meta(description="lost in the socket's buffer, by port")
+        dict[str, int], Meta(description="lost in the socket's buffer, by port")
     ] = {}
 
 

@@ -98,10 +98,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _other_labs(path: Path) -> str:
-    folder = path.parent if path.parent.is_dir() else Path()
-    found = sorted(folder.glob("*.toml")) or sorted(Path("lab_configs").glob("*.toml"))
-    names = ", ".join(str(file) for file in found if file.name != "pyproject.toml")
-    return f"there are: {names}" if names else "give the path of a lab file (*.toml)"
+    for folder in (path.parent, Path("lab_configs")):
+        found = [str(file) for file in sorted(folder.glob("*.toml")) if file.stem != "pyproject"]
+        if found:
+            return f"there are: {', '.join(found)}"
+    return "give the path of a lab file (*.toml)"
 
 
 def _convert(raw: dict[str, Any], source: Source) -> Scenario:

@@ -1,0 +1,5 @@
+"""``python -m mpa_hil`` is ``mpa-hil``."""
+
+from .cli import main
+
+main()
