@@ -36,6 +36,9 @@ def body(arguments: list[str]) -> int:
     except click.Abort as aborted:
         # click's name for Ctrl-C; the exit status depends on which signal it was.
         raise KeyboardInterrupt from aborted
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "mpa-hil"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ def resolve(scenario: Scenario, folder: Path) -> Scenario:
     """The scenario with every path absolute; relative ones count from the lab file's folder."""
 
     def absolute(path: str | None) -> str | None:
-        return None if path is None else str((folder / Path(path).expanduser()).absolute())
+        return None if path is None else str((folder / os.path.expanduser(path)).absolute())
 
     aaa, mn = scenario.home.aaa, scenario.mn
     replace = msgspec.structs.replace
@@ -81,10 +82,11 @@ def _problems(scenario: Scenario) -> Iterator[Problem]:
 def _unreadable(key: str, path: Path) -> Iterator[Problem]:
     try:
         path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # ValueError: a NUL in the name.
         yield Problem(
             key,
-            f"cannot read {path}: {error.strerror}",
+            f"cannot read {path}: {getattr(error, 'strerror', None) or error}",
             "relative paths count from the lab file's folder; check the name and its permissions",
         )
 

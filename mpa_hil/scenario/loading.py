@@ -91,7 +91,8 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Not only TOMLDecodeError: a number of 5000 digits or 1000 nested brackets end here too.
         raise LocalError(
             f"not TOML: {error}", where=str(path), remedy="mend that line (https://toml.io)"
         ) from error

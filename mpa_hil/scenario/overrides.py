@@ -83,7 +83,7 @@ def _value(text: str, node: inspect.Type) -> Any:
     try:
         # A newline would let one setting smuggle in a second key.
         value = tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     if isinstance(shape.bare(node), inspect.StrType) and not isinstance(value, str):
         return text

@@ -52,7 +52,7 @@ def required(entry: inspect.Field) -> bool:
 def suggestion(word: str, known: Iterable[str]) -> str:
     """What to do about a word that is none of `known`: the likely one, else all of them."""
     names = list(known)
-    near = difflib.get_close_matches(word.lower(), [n.lower() for n in names], n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.lower(), [n.lower() for n in names], n=1, cutoff=0.5)
     if near:
         return f"did you mean `{next(n for n in names if n.lower() == near[0])}`?"
     return f"known here: {', '.join(names) or 'nothing'}"
