@@ -22,6 +22,7 @@ from mpa_hil.kernel.netlink import (
     ABSENT,
     CREATE,
     DUMP,
+    ECHO,
     EXCLUSIVE,
     NetlinkError,
     RouteSocket,
@@ -38,7 +39,7 @@ from radios.errors import LocalError
 MAXIMUM_HELD = 15
 """prio has 16 bands (TCQ_PRIO_BANDS), and the first is everybody else's."""
 
-_TC = struct.Struct("=BxHiIII")
+_TC = struct.Struct("=BxxxiIII")
 _PLUG = struct.Struct("=iI")
 _PRIO = struct.Struct("=i16s")
 _U32_SELECTOR = struct.Struct("=BBBxHHhhI")
@@ -89,6 +90,7 @@ class Messages:
     install_count: int
     hold: bytes
     release: bytes
+    read: bytes
     remove: bytes
 
 
@@ -100,7 +102,7 @@ def band_messages(
     info = band << 16 | htons(_ETH_IP)  # the filter's priority is its band, so it can be removed
     key = _U32_KEY.pack(b"\xff\xff\xff\xff", address.packed, match, 0)
     selector = _U32_SELECTOR.pack(_TERMINAL, 0, 1, 0, 0, 0, 0, 0) + key
-    where = _TC.pack(0, 0, index, 0, _HANDLE << 16, info)
+    where = _TC.pack(0, index, 0, _HANDLE << 16, info)
     options = nested(2, u32(1, parent), attribute(5, selector))
     feed = message(_NEW_FILTER, CREATE | EXCLUSIVE, where + text(1, "u32") + options)
     starve = message(_DEL_FILTER, 0, where + text(1, "u32"))
@@ -111,6 +113,7 @@ def band_messages(
         plug.install_count + 1,
         plug.hold,
         plug.release,
+        plug.read,
         starve + plug.remove,
     )
 
@@ -122,14 +125,14 @@ def root_messages(index: int, limit_octets: int) -> Messages:
 
 def prio_messages(index: int) -> tuple[bytes, bytes]:
     """Install and remove the prio root: 16 bands, all traffic that no filter takes in the first."""
-    where = _TC.pack(0, 0, index, _HANDLE << 16, _ROOT, 0)
+    where = _TC.pack(0, index, _HANDLE << 16, _ROOT, 0)
     options = attribute(2, _PRIO.pack(_BANDS, bytes(16)))
     install = message(_NEW_QDISC, CREATE | EXCLUSIVE, where + text(1, "prio") + options)
     return install, message(_DEL_QDISC, 0, where)
 
 
 def _plug_messages(index: int, parent: int, handle: int, limit_octets: int) -> Messages:
-    where = _TC.pack(0, 0, index, handle, parent, 0) + text(1, "plug")
+    where = _TC.pack(0, index, handle, parent, 0) + text(1, "plug")
 
     def order(action: _Plug, flags: int = 0) -> bytes:
         return message(_NEW_QDISC, flags, where + attribute(2, _PLUG.pack(action, limit_octets)))
@@ -141,6 +144,7 @@ def _plug_messages(index: int, parent: int, handle: int, limit_octets: int) -> M
         2,
         order(_Plug.BUFFER),
         release,
+        message(_GET_QDISC, ECHO, where),  # without the echo older kernels tell listeners only
         message(_DEL_QDISC, 0, where),
     )
 
@@ -215,7 +219,11 @@ class HoldQueue:
 
     def backlog(self, address: IPv4Address) -> Backlog:
         """What waits now, and the counters."""
-        return read_backlog(self._route, self._index, self._plugs[address][1].handle)
+        return parse_backlog(self.snapshot(address))
+
+    def snapshot(self, address: IPv4Address) -> bytes:
+        """What `parse_backlog` takes, so that the parsing can wait for a quiet moment."""
+        return _snapshot(self._route, self._plugs[address][1])
 
     def close(self) -> None:
         """Release everything and restore the interface's own queueing; safe to repeat."""
@@ -230,8 +238,7 @@ class RootHold:
 
     def __init__(self, route: RouteSocket, interface: str, limit_octets: int) -> None:
         self._route = route
-        self._index = interface_index(interface)
-        self._plug = root_messages(self._index, limit_octets)
+        self._plug = root_messages(interface_index(interface), limit_octets)
         install, count = self._plug.install, self._plug.install_count
         _install_root(route, interface, install, count, self._plug.remove)
 
@@ -245,7 +252,7 @@ class RootHold:
 
     def backlog(self) -> Backlog:
         """What waits now, and the counters."""
-        return read_backlog(self._route, self._index, self._plug.handle)
+        return parse_backlog(_snapshot(self._route, self._plug))
 
     def close(self) -> None:
         """Release everything and restore the interface's own queueing; safe to repeat."""
@@ -253,18 +260,29 @@ class RootHold:
         _quietly(self._route, self._plug.remove)
 
 
-def read_backlog(route: RouteSocket, index: int, handle: int) -> Backlog:
-    """The statistics of one queueing discipline.
+def release_all(route: RouteSocket, interface: str) -> int:
+    """Release and remove whatever plugs of ours are on the interface, whoever left them there.
 
-    Raises:
-        LocalError: there is none with that handle.
+    For a guardian that outlives a killed agent: it asks the kernel what there is.
+
+    Returns:
+        how many plugs there were.
     """
-    request = message(_GET_QDISC, DUMP, _TC.pack(0, 0, index, 0, 0, 0))
-    for entry in route.dump(request, "statistics of the plug"):
-        _, _, found_index, found_handle, _, _ = _TC.unpack_from(entry)
-        if (found_index, found_handle) == (index, handle):
-            return parse_backlog(entry)
-    raise LocalError("it is not installed", where=f"queueing discipline {handle >> 16:x}:")
+    index = interface_index(interface)
+    plugs = 0
+    for entry in route.dump(message(_GET_QDISC, DUMP, _TC.pack(0, index, 0, 0, 0)), "qdiscs"):
+        _, found, handle, parent, _ = _TC.unpack_from(entry)
+        kind = attributes(entry[_TC.size :]).get(1, b"")
+        if found == index and handle >> 24 == _HANDLE >> 8 and kind.rstrip(b"\0") == b"plug":
+            plugs += 1
+            _quietly(route, _plug_messages(index, parent, handle, 0).release)
+    if plugs:
+        _quietly(route, prio_messages(index)[1])
+    return plugs
+
+
+def _snapshot(route: RouteSocket, plug: Messages) -> bytes:
+    return route.get(plug.read, "statistics of the plug") or bytes(_TC.size)
 
 
 def parse_backlog(entry: bytes) -> Backlog:
@@ -286,6 +304,7 @@ def _install_root(
         if error.errno != errno.EEXIST:
             raise
     # Either a crashed predecessor's, which has our handle and goes, or somebody else's.
+    release_all(route, interface)
     _quietly(route, remove)
     try:
         route.request(install, what, count)

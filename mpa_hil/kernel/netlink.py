@@ -19,6 +19,7 @@ from radios.errors import MachineError
 
 REQUEST = 0x001
 ACK = 0x004
+ECHO = 0x008
 EXCLUSIVE = 0x200
 REPLACE = 0x100
 CREATE = 0x400
