@@ -78,6 +78,8 @@ class EndpointRecord:
     sent: tuple[SentFlow, ...]
     arrivals: dict[int, list[Arrival]]
     """By SSRC, in order of arrival."""
+    offset_ns: int
+    """CLOCK_REALTIME less CLOCK_MONOTONIC at the endpoint's start, to place captures."""
     offset_drift_ns: int
     """How far CLOCK_REALTIME moved against CLOCK_MONOTONIC from start to end of the endpoint."""
     offset_width_ns: int
@@ -131,6 +133,7 @@ def decode(data: bytes, where: str = "flow record") -> EndpointRecord:
         host=header["host"],
         sent=tuple(sent),
         arrivals=arrivals,
+        offset_ns=first["offset_ns"],
         offset_drift_ns=last["offset_ns"] - first["offset_ns"],
         offset_width_ns=max(first["width_ns"], last["width_ns"]),
         dropped_by_socket=sum(s["dropped_by_socket"] for s in header["receive"]),
