@@ -15,12 +15,31 @@ from .commands.lab import lab
 from .commands.run import run
 
 
+def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        click.echo(f"mpa-hil {version('mpa-hil')}")
+    except PackageNotFoundError:
+        click.echo("mpa-hil, from a checkout that is not installed")
+    context.exit()
+
+
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0 done, 1 the experiment failed, 2 usage or configuration, "
     "3 the machine lacks something, 128+n ended by signal n after cleaning up.",
 )
-@click.version_option(package_name="mpa-hil")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Take a Wi-Fi mobile node through a handover, on real 802.11 stacks, and measure it."""
 

@@ -92,10 +92,6 @@ def run(body: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print(f"error: interrupted by {signals.received.name}", file=sys.stderr)
         return signals.status
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
     except Exception as error:
         return report(error)
     except BaseExceptionGroup as group:

@@ -9,7 +9,7 @@ from msgspec import NODEFAULT, inspect
 
 from . import events
 from .scenario import shape
-from .scenario.checks import CODECS
+from .traffic.codecs import CODECS
 
 DOCS = Path(__file__).parent.parent / "docs"
 MADE = "<!-- Made by python -m mpa_hil.reference: change the code, not this page. -->"
@@ -30,7 +30,7 @@ is refused before anything starts, with exit status 2.
 - Secrets and certificates left out are made anew for each run.
 - The `l2-floor` needs no lab of its own: from a lab with two domains it takes the AP that the MN
   would move to, puts it in the first AP's domain and gives both a pre-shared key.
-- Codecs: {", ".join(f"`{name}`" for name in CODECS)}.
+- Codecs: {", ".join(f"`{name}`" for name in CODECS)}. Capitals and dots do not matter: `G.711`.
 """
 
 EVENT_LOG = f"""{MADE}

@@ -6,21 +6,25 @@ import click
 
 
 def roles() -> list[str]:
-    """Every agent there is."""
-    import pkgutil
+    """Every agent there is: the modules of `mpa_hil.agents` that can be run."""
+    import ast
+    from pathlib import Path
 
     from .. import agents
 
-    return sorted(
-        module.name for module in pkgutil.iter_modules(agents.__path__) if module.name[0] != "_"
-    )
+    found = []
+    for file in Path(agents.__path__[0]).glob("*.py"):
+        body = ast.parse(file.read_bytes()).body
+        if any("__main__" in ast.unparse(node.test) for node in body if isinstance(node, ast.If)):
+            found.append(file.stem)
+    return sorted(found)
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command()
 @click.argument("role")
-@click.argument("config", nargs=-1, type=click.UNPROCESSED)
-def agent(role: str, config: tuple[str, ...]) -> int:
-    """Run the agent ROLE here, with CONFIG as its arguments.
+@click.argument("config", type=click.Path())
+def agent(role: str, config: str) -> int:
+    """Run the agent ROLE here, as the JSON file CONFIG tells it.
 
     It takes commands on standard input and gives events on standard output, one JSON object a
     line; docs/events.md lists them.
@@ -33,12 +37,12 @@ def agent(role: str, config: tuple[str, ...]) -> int:
         raise LocalError(
             "there is no such agent",
             where=role,
-            remedy=f"choose from {', '.join(known) or 'none: this installation has no agents'}",
+            remedy=f"choose from {', '.join(known)}",
         )
     import runpy
     import sys
 
-    sys.argv = [f"mpa-hil agent {role}", *config]
+    sys.argv = [f"mpa-hil agent {role}", config]
     try:
         runpy.run_module(f"mpa_hil.agents.{name}", run_name="__main__", alter_sys=True)
     except SystemExit as end:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mpa_hil.traffic.codecs import CODECS
+
 from . import checks_network, checks_radio
 from .model import Flow, Scenario
 from .problem import Problem, is_hex, repeated
 from .schemes import SCHEMES
 from .shape import suggestion
 
-CODECS = ("G.711", "G.711-10ms", "G.729", "G.722", "Opus", "probe-1ms", "probe-2ms")
-"""Codec names that a flow may use."""
 RADIUS_SECRET_LENGTH = 16
 """Characters: RFC 2865 s3 prefers at least 16 octets."""
 AGENT_KEY_DIGITS = 32

@@ -35,7 +35,7 @@ def load(path: Path | str, settings: Sequence[str] = ()) -> Scenario:
         source.overridden.add(overrides.apply(raw, setting))
     if settings:
         shape.check(raw, source)
-    scenario = _convert(raw, source)
+    scenario = _plain_codecs(_convert(raw, source))
     for problem in checks.problems(scenario):
         raise source.error(*problem)
     scenario = files.resolve(scenario, path.absolute().parent)
@@ -113,6 +113,19 @@ def _convert(raw: dict[str, Any], source: Source) -> Scenario:
         what, _, at = str(error).partition(" - at `")
         key = readable(at.rstrip("`"), raw)
         raise source.error(key, what[:1].lower() + what[1:], shape.explain(key)) from error
+
+
+def _plain_codecs(scenario: Scenario) -> Scenario:
+    """Codecs by the names of the traffic table: ``G.711`` is ``g711`` there."""
+    return msgspec.structs.replace(
+        scenario,
+        flows=tuple(
+            flow
+            if flow.codec is None
+            else msgspec.structs.replace(flow, codec=flow.codec.lower().replace(".", ""))
+            for flow in scenario.flows
+        ),
+    )
 
 
 def _decode(kind: type, value: Any) -> Any:

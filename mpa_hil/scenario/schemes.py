@@ -59,10 +59,10 @@ class L2Floor(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         bool,
         Meta(description="hold the downlink at the access router while the link switches"),
     ] = True
-    hold_limit_packets: Annotated[
+    hold_limit_octets: Annotated[
         int,
-        Meta(description="most packets held; later ones are dropped and counted", ge=1, le=100_000),
-    ] = 1000
+        Meta(description="most octets held; what is more is dropped", ge=2000, le=1 << 30),
+    ] = 1 << 20
     control: Annotated[
         bool,
         Meta(description="also run once without holding: packets must then be lost"),

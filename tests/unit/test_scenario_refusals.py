@@ -98,7 +98,7 @@ REPLACED = [
     ("delay_ms = 10\n", "rate_mbit = 0\n", "link.home.rate_mbit", "> 0", "rate of each"),
     ('name = "home"', 'name = "hone"', "link.hone.name", "no site 'hone'", "did you mean `home`?"),
     ('[[link]]\nname = "B"', '[[link]]\nname = "A"', "link.A.name", "taken by", "its own"),
-    ('codec = "G.711"', 'codec = "G711"', "flow.voice.codec", "unknown codec", "`G.711`?"),
+    ('codec = "G.711"', 'codec = "G.771"', "flow.voice.codec", "unknown codec", "`g711`?"),
     ('codec = "G.711"', "", "flow.voice.codec", "does not say its packets", "give codec"),
     ('codec = "G.711"', "spacing_ms = 5", "flow.voice.payload_bytes", "does not say", "spacing_ms"),
     (
@@ -165,9 +165,9 @@ FLOOR_REPLACED = [
     ),
     (
         "hold = true",
-        "hold_limit_packets = 0",
-        "schemes.l2-floor.hold_limit_packets",
-        ">= 1",
+        "hold_limit_octets = 0",
+        "schemes.l2-floor.hold_limit_octets",
+        ">= 2000",
         "most",
     ),
     ("hold = true", "holdd = true", "schemes.l2-floor.holdd", "unknown key", "`hold`?"),

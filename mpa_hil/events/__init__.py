@@ -1,0 +1,162 @@
+"""The event log: what happened, when, where; the one source of phase times, tables and plots.
+
+One JSON object a line. Agents write such lines without importing this package; whoever collects
+them gives each to `mpa_hil.eventlog.decode`, which refuses what is not described here.
+`docs/events.md` is made from these classes: a class is an event type, its description and its
+fields' are the reference.
+"""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from .base import Event
+from .flow import (
+    FlowDone,
+    FlowFailed,
+    FlowQuiet,
+    FlowReady,
+    FlowUnknownCommand,
+)
+from .link import (
+    AaaExchange,
+    EapMessage,
+    LinkSignal,
+    TriggerFired,
+    WpaEvent,
+)
+from .network import (
+    DhcpBound,
+    DhcpReceived,
+    DhcpSent,
+    HoldBacklog,
+    HoldDiscarded,
+    HoldFailed,
+    HoldReady,
+    HoldReleased,
+    HoldStarted,
+    Mip4Binding,
+    Mip4Bindings,
+    Mip4Discarded,
+    Mip4KernelFailed,
+    Mip4Ready,
+    Mip4Refused,
+    Mip4Reply,
+    Mip4Request,
+)
+from .run import (
+    PHASES,
+    AgentFailed,
+    AgentRefused,
+    AgentStopped,
+    DaemonDied,
+    DaemonStarted,
+    HostCreated,
+    HostRemoved,
+    Phase,
+    PhaseEnded,
+    PhaseOutcome,
+    PhaseStarted,
+    RunFinished,
+    RunStarted,
+    Verdict,
+)
+
+AnyEvent = (
+    RunStarted
+    | RunFinished
+    | PhaseStarted
+    | PhaseEnded
+    | HostCreated
+    | HostRemoved
+    | DaemonStarted
+    | DaemonDied
+    | AgentStopped
+    | AgentFailed
+    | AgentRefused
+    | Verdict
+    | LinkSignal
+    | TriggerFired
+    | WpaEvent
+    | EapMessage
+    | AaaExchange
+    | DhcpSent
+    | DhcpReceived
+    | DhcpBound
+    | Mip4Request
+    | Mip4Reply
+    | Mip4Ready
+    | Mip4Binding
+    | Mip4Bindings
+    | Mip4Refused
+    | Mip4Discarded
+    | Mip4KernelFailed
+    | HoldReady
+    | HoldStarted
+    | HoldReleased
+    | HoldFailed
+    | HoldDiscarded
+    | HoldBacklog
+    | FlowReady
+    | FlowQuiet
+    | FlowDone
+    | FlowFailed
+    | FlowUnknownCommand
+)
+"""Every event type, in the order of the reference."""
+TYPES: tuple[type[Event], ...] = get_args(AnyEvent)
+
+
+def tag(kind: type[Event]) -> str:
+    """The ``type`` that a class has in the log."""
+    return str(kind.__struct_config__.tag)
+
+
+__all__ = [
+    "PHASES",
+    "TYPES",
+    "AaaExchange",
+    "AgentFailed",
+    "AgentRefused",
+    "AgentStopped",
+    "AnyEvent",
+    "DaemonDied",
+    "DaemonStarted",
+    "DhcpBound",
+    "DhcpReceived",
+    "DhcpSent",
+    "EapMessage",
+    "Event",
+    "FlowDone",
+    "FlowFailed",
+    "FlowQuiet",
+    "FlowReady",
+    "FlowUnknownCommand",
+    "HoldBacklog",
+    "HoldDiscarded",
+    "HoldFailed",
+    "HoldReady",
+    "HoldReleased",
+    "HoldStarted",
+    "HostCreated",
+    "HostRemoved",
+    "LinkSignal",
+    "Mip4Binding",
+    "Mip4Bindings",
+    "Mip4Discarded",
+    "Mip4KernelFailed",
+    "Mip4Ready",
+    "Mip4Refused",
+    "Mip4Reply",
+    "Mip4Request",
+    "Phase",
+    "PhaseEnded",
+    "PhaseOutcome",
+    "PhaseStarted",
+    "RunFinished",
+    "RunStarted",
+    "TriggerFired",
+    "Verdict",
+    "WpaEvent",
+    "tag",
+]
