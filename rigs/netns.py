@@ -28,7 +28,8 @@ from radios.channel import DatagramChannel
 from radios.errors import LocalError, MachineError, RemoteError
 from rigs import paths
 from rigs.host import Completed, Daemon
-from rigs.process import Child, LocalDaemon, checked_argv, find_program, program_path, run_local
+from rigs.local import Child, find_program, program_path, run_local
+from rigs.process import ProcessDaemon, checked_argv
 
 GUARD_NAME = "mpa-hil-guard"
 """$0 of every guard, by which `rigs.sweep` knows one."""
@@ -82,7 +83,7 @@ class NamespaceHost:
         self.on_death: Callable[[Daemon], None] | None = None
         self._lab_id = lab_id
         self._guard = guard
-        self._daemons: list[LocalDaemon] = []
+        self._daemons: list[ProcessDaemon] = []
         self._closing = False
 
     @classmethod
@@ -182,7 +183,7 @@ class NamespaceHost:
         env: Mapping[str, str] | None = None,
         stdin: bool = False,
         stdout: bool = False,
-    ) -> LocalDaemon:
+    ) -> ProcessDaemon:
         """Start a daemon in the namespace (`rigs.host.Host.spawn`).
 
         Its log is ``<name>.log`` in the work directory (``<name>-2.log`` for the second of a name).
@@ -190,7 +191,7 @@ class NamespaceHost:
         argv = checked_argv(argv, self.name)
         enter = self._enter()
         guarded = [find_program("setpriv", self.name), "--pdeathsig", "KILL", "--"]
-        program = find_program(argv[0], self.name)
+        program = find_program(argv[0], self.name, self.workdir)
         log_path, log = self._open_log(paths.checked_name(name, "daemon"))
         try:
             child = await Child.start(
@@ -203,9 +204,12 @@ class NamespaceHost:
             )
         finally:
             os.close(log)
-        daemon = LocalDaemon(name, child, log_path, self.name)
+        daemon = ProcessDaemon(name, child, lambda: self.get(log_path), self.name)
         self._daemons.append(daemon)
-        child.on_end = lambda: self._ended(daemon)
+        if child.returncode is None:
+            child.on_end = lambda: self._ended(daemon)
+        else:  # so short a life that its end came along with its beginning
+            asyncio.get_running_loop().call_soon(self._ended, daemon)
         return daemon
 
     def _open_log(self, name: str) -> tuple[str, int]:
@@ -220,7 +224,7 @@ class NamespaceHost:
                 )
             number += 1
 
-    def _ended(self, daemon: LocalDaemon) -> None:
+    def _ended(self, daemon: ProcessDaemon) -> None:
         if self.on_death is not None and not daemon.stopped_on_purpose and not self._closing:
             self.on_death(daemon)
 
@@ -255,7 +259,7 @@ class NamespaceHost:
         return await local_connector(paths.resolve(self.workdir, path, self.name))
 
     @property
-    def daemons(self) -> tuple[LocalDaemon, ...]:
+    def daemons(self) -> tuple[ProcessDaemon, ...]:
         """Every daemon spawned and not yet stopped on purpose, in order."""
         return tuple(daemon for daemon in self._daemons if not daemon.stopped_on_purpose)
 

@@ -25,9 +25,10 @@ from rigs.links import (
     Topology,
     validate,
 )
+from rigs.local import run_local
 from rigs.network_plan import HostPlan, link_batch, plan
 from rigs.offloads import disable_offloads
-from rigs.process import checked, run_local
+from rigs.process import checked
 
 __all__ = [
     "Bridge",

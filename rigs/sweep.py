@@ -18,8 +18,8 @@ from collections.abc import Iterator
 
 from radios.errors import MachineError
 from rigs import paths
+from rigs.local import find_program
 from rigs.netns import GUARD_NAME
-from rigs.process import find_program
 
 _NETNS_DIRECTORY = "/run/netns"
 _PATIENCE_S = 5.0
