@@ -46,7 +46,14 @@ from mpa_hil.agents.hold_protocol import (
 )
 from mpa_hil.agents.loop import Loop
 from mpa_hil.agents.stdio import Console, Json, main
-from mpa_hil.kernel.hold import Backlog, HoldQueue, Match, parse_backlog, release_all
+from mpa_hil.kernel.hold import (
+    PASSING_PRIORITY,
+    Backlog,
+    HoldQueue,
+    Match,
+    parse_backlog,
+    release_all,
+)
 from mpa_hil.kernel.netlink import RouteSocket
 from radios.errors import LocalError, MachineError, MpaError
 
@@ -313,13 +320,14 @@ class HoldProcess:
             self._loop.stop()
 
     def _command(self, command: Json) -> None:
-        verb = command.pop("cmd")
-        fields = Fields(command, f"command {verb}")
+        verb = command["cmd"]
+        rest = {name: value for name, value in command.items() if name != "cmd"}
+        fields = Fields(rest, f"command {verb}")
         if verb == "add":
             self._server.add(Node.read(fields))
             return
         known = self._server.addresses
-        chosen = (fields.address("address"),) if command else known
+        chosen = (fields.address("address"),) if rest else known
         fields.done()
         if not set(chosen) <= set(known):
             raise LocalError("no such node", where=f"command {verb}, address")
@@ -343,6 +351,7 @@ def _bind(address: IPv4Address, port: int) -> socket.socket:
     endpoint = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     try:
         endpoint.bind((str(address), port))
+        endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, PASSING_PRIORITY)
     except OSError as error:
         endpoint.close()
         raise MachineError(

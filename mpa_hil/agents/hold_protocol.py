@@ -129,7 +129,7 @@ class Gate:
         Raises:
             DecodeError: not genuine, an acknowledgement, or older than what was acted on.
         """
-        if datagram == self.last_request:
+        if datagram and datagram == self.last_request:
             return self.last_answer
         request = decode(datagram, self.key)
         if request.acknowledges or request.address != self.address:

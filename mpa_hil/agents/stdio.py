@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from radios.errors import LocalError, MpaError
@@ -55,17 +55,21 @@ class Console:
         except BrokenPipeError:
             self.closed = True
 
-    def commands(self) -> list[Json]:
-        """Read what is there (call it when standard input is readable): the whole lines in it.
+    def commands(self) -> Iterator[Json]:
+        """Read what is there (call it when standard input is readable): the commands in it.
 
-        A line that is no command is answered with an `agent.refused` event.
+        A line that is no command is answered, in its turn, with an `agent.refused` event. Look at
+        `closed` after the last one.
         """
         octets = os.read(sys.stdin.fileno(), _CHUNK_OCTETS)
         self.closed = self.closed or not octets
         *lines, self._rest = (self._rest + octets).split(b"\n")
         if len(self._rest) > _LINE_LIMIT:
             self._rest = b""
-        return [command for line in lines if (command := self._command(line)) is not None]
+        for line in lines:
+            command = self._command(line)
+            if command is not None:
+                yield command
 
     def refuse(self, command: object, reason: str) -> None:
         """Say that a command was not carried out."""
