@@ -13,6 +13,8 @@ import time
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from mpa_hil import eventlog
+
 PATIENCE_S = 20.0
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,7 +98,7 @@ class Agent:
         self._rest = b""
 
     def event(self, kind: str) -> dict[str, object]:
-        """The next event, which must be of this kind."""
+        """The next event, which must be of this kind, and as `docs/events.md` describes it."""
         assert self.process.stdout is not None
         limit = time.monotonic() + PATIENCE_S
         while b"\n" not in self._rest:
@@ -109,7 +111,7 @@ class Agent:
         event = json.loads(line)
         assert isinstance(event, dict)
         assert event["type"] == kind, event
-        assert {"t_ns", "host", "agent"} <= event.keys()
+        eventlog.decode(line)
         assert not self._secret or self._secret not in line.decode()
         return event
 
