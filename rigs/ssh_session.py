@@ -283,7 +283,7 @@ class Session:
         except BaseException:
             # Cancelled, it may run there already.
             process.kill_group()
-            del self._processes[process.number]
+            self._processes.pop(process.number, None)
             raise
         process.pid = int(header["pid"])
         return process
@@ -300,8 +300,10 @@ class Session:
                 header = json.loads(await self._reader.readexactly(sizes[0]))
                 payload = await self._reader.readexactly(sizes[1]) if sizes[1] else b""
                 self._dispatch(header, payload)
-        except (OSError, EOFError) as error:
-            self.fail("the connection was lost" + (f": {error}" if str(error) else ""))
+        except EOFError:
+            self.fail("the connection was lost")
+        except OSError as error:
+            self.fail(f"the connection was lost: {error}")
         except (ValueError, KeyError, TypeError) as error:
             self.fail(f"the far end spoke nonsense: {error}")
 
