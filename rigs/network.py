@@ -144,7 +144,7 @@ async def _lay(batch: str) -> None:
 
 async def _set_up(host: Host, steps: HostPlan) -> None:
     if steps.settings:
-        await host.run("sh", "-es", stdin=_settings_script(steps.settings).encode())
+        await host.run("sh", "-es", stdin=_settings_script(steps).encode())
     for program, batch in (("ip", steps.ip_batch), ("tc", steps.tc_batch)):
         if batch:
             try:
@@ -153,9 +153,13 @@ async def _set_up(host: Host, steps: HostPlan) -> None:
                 raise _explain(error, batch) from error
 
 
-def _settings_script(settings: tuple[tuple[str, str], ...]) -> str:
-    lines = []
-    for path, value in settings:
+def _settings_script(steps: HostPlan) -> str:
+    lines = [
+        f"[ -e /proc/sys/net/ipv4/conf/{interface} ] ||"
+        f" {{ echo 'there is no interface {interface}' >&2; exit 1; }}\n"
+        for interface in steps.interfaces
+    ]
+    for path, value in steps.settings:
         # A kernel without IPv6 is as quiet as one whose IPv6 is turned off.
         guard = f"[ ! -e /proc/sys/{path} ] || " if path.startswith("net/ipv6/") else ""
         lines.append(f"{guard}echo '{value}' >/proc/sys/{path}\n")

@@ -35,12 +35,14 @@ class HostPlan:
         settings: (path below /proc/sys, value); a path under net/ipv6 may be absent.
         ip_batch: input of ``ip -batch -``.
         tc_batch: input of ``tc -batch -``.
-        made: interfaces that the lab made there, whose offloads are turned off.
+        interfaces: all that must be there, bridges aside.
+        made: those of them that the lab makes, and turns the offloads of off.
     """
 
     settings: tuple[tuple[str, str], ...]
     ip_batch: str
     tc_batch: str
+    interfaces: tuple[str, ...]
     made: tuple[str, ...]
 
 
@@ -88,6 +90,7 @@ def plan(
             settings=_settings(topology, host, host in owned),
             ip_batch=_ip_batch(topology, host),
             tc_batch=_tc_batch(topology, host, host in seedable),
+            interfaces=tuple(end.interface for end in topology.ends() if end.host == host),
             made=tuple(end.interface for end in topology.ends() if end.host == host and end.made),
         )
         for host in topology.hosts()
