@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,41 +94,50 @@ async def far_machine(lab_id: str, folder: Path) -> AsyncIterator[FarMachine]:
         (folder / known).write_text(f"[{far}]:{PORT} {public}")
     configuration = _CONFIGURATION.format(port=PORT, address=far, folder=folder)
     (folder / "sshd_config").write_text(configuration)
-    made_run_directory = _make_run_directory()
-    host = await NamespaceHost.create("far", lab_id)
-    try:
-        lines = f"link add {cable} type veth peer name eth0 netns {host.namespace}\n"
-        lines += f"address add {near}/30 dev {cable}\nlink set {cable} up\n"
-        await run_local(("ip", "-batch", "-"), where="this machine", stdin=lines.encode())
-        lines = f"address add {far}/30 dev eth0\nlink set eth0 up\n"
-        await host.run("ip", "-batch", "-", stdin=lines.encode())
-        sshd = await host.spawn(
-            "/usr/sbin/sshd", "-D", "-e", "-f", f"{folder}/sshd_config", name="sshd"
-        )
-        target = SshTarget(
-            far, PORT, keys=(f"{folder}/user_key",), known_hosts=f"{folder}/known_hosts"
-        )
-        async with asyncio.timeout(20):
-            # With -e it tells its log, and nobody else, when it listens.
-            while b"Server listening" not in await sshd.log():
-                assert sshd.returncode is None, await sshd.log()
-                await asyncio.sleep(0.02)
-        yield FarMachine(host, target, folder)
-    finally:
-        # A namespace takes its end of the cable along some time after it is gone; this is at once.
-        await run_local(("ip", "link", "del", cable), where="this machine", check=False)
-        await host.close()
-        if made_run_directory:
-            os.rmdir("/run/sshd")
+    with _run_directory():
+        host = await NamespaceHost.create("far", lab_id)
+        try:
+            lines = f"link add {cable} type veth peer name eth0 netns {host.namespace}\n"
+            lines += f"address add {near}/30 dev {cable}\nlink set {cable} up\n"
+            await run_local(("ip", "-batch", "-"), where="this machine", stdin=lines.encode())
+            lines = f"address add {far}/30 dev eth0\nlink set eth0 up\n"
+            await host.run("ip", "-batch", "-", stdin=lines.encode())
+            sshd = await host.spawn(
+                "/usr/sbin/sshd", "-D", "-e", "-f", f"{folder}/sshd_config", name="sshd"
+            )
+            target = SshTarget(
+                far, PORT, keys=(f"{folder}/user_key",), known_hosts=f"{folder}/known_hosts"
+            )
+            async with asyncio.timeout(20):
+                # With -e it tells its log, and nobody else, when it listens.
+                while b"Server listening" not in await sshd.log():
+                    assert sshd.returncode is None, await sshd.log()
+                    await asyncio.sleep(0.02)
+            yield FarMachine(host, target, folder)
+        finally:
+            # A namespace takes its end of the cable along some time after it is gone; this is at once.
+            await run_local(("ip", "link", "del", cable), where="this machine", check=False)
+            await host.close()
 
 
-def _make_run_directory() -> bool:
-    """sshd wants it, and only its service unit makes it."""
-    try:
+@contextlib.contextmanager
+def _run_directory() -> Iterator[None]:
+    """sshd wants /run/sshd, which only its service unit makes. Ours goes with its last user."""
+    mark = Path("/run/sshd/made-by-a-test")
+    with contextlib.suppress(FileExistsError):
         os.mkdir("/run/sshd", 0o755)
-    except FileExistsError:
-        return False
-    return True
+        mark.touch()
+    user = os.open("/run/sshd", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(user, fcntl.LOCK_SH)
+        yield
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(user, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if mark.exists():
+                mark.unlink()
+                os.rmdir("/run/sshd")
+    finally:
+        os.close(user)
 
 
 def _pids_in(namespace: str) -> list[int]:
