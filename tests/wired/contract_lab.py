@@ -1,6 +1,7 @@
 """Makes the Host contract suite importable for the tests beside it, and names their labs.
 
-Import this before `host_contract`: its assertions are rewritten like a test file's own.
+Import this before `host_contract` and `contract_rig`: their assertions are rewritten like a test
+file's own.
 """
 
 from __future__ import annotations
@@ -11,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-sys.path.insert(0, str(REPOSITORY / "tests" / "contract"))
-pytest.register_assert_rewrite("host_contract")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "contract"))
+pytest.register_assert_rewrite("host_contract", "contract_rig")
 
 
 def unique_lab(kind: str) -> str:

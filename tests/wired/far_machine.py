@@ -115,7 +115,7 @@ async def far_machine(lab_id: str, folder: Path) -> AsyncIterator[FarMachine]:
                     await asyncio.sleep(0.02)
             yield FarMachine(host, target, folder)
         finally:
-            # A namespace takes its end of the cable along some time after it is gone; this is at once.
+            # A namespace takes its cable along some time after it is gone; this is at once.
             await run_local(("ip", "link", "del", cable), where="this machine", check=False)
             await host.close()
 

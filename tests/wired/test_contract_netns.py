@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from contract_lab import REPOSITORY, unique_lab
-from host_contract import HostContract, Rig, alive, eventually
+from contract_lab import unique_lab
+from contract_rig import REPOSITORY, Rig, alive, eventually
+from host_contract import HostContract
 
 from radios.errors import LocalError, MachineError
 from rigs.netns import NamespaceHost, command_in

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from contract_lab import unique_lab
+from contract_rig import Rig, alive, eventually
 from far_machine import FarMachine, far_machine, lacking
-from host_contract import HostContract, Rig, alive, eventually
+from host_contract import HostContract
 
 from radios.errors import LocalError, MachineError, RemoteError
 from rigs.host import Daemon
