@@ -15,6 +15,55 @@ from rigs.host import Host
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE_S = 20.0
 
+HOSTILE_ARGUMENTS = (
+    "",
+    " ",
+    "-n",
+    "--",
+    "a b",
+    "new\nline",
+    "tab\t",
+    "$(touch /tmp/owned)",
+    "`id`",
+    "; reboot",
+    "| cat",
+    "&& true",
+    "'single'",
+    '"double"',
+    "back\\slash",
+    "*",
+    "~",
+    "!!",
+    "$HOME",
+    "\u00fcml\u00e4ut \u4e2d",
+    "\udcff\udc80",  # octets that are no UTF-8
+    "x" * 60_000,
+)
+
+ECHO_SERVER = """
+import os, socket, sys
+server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+server.bind(sys.argv[1])
+print("bound", flush=True)
+while True:
+    datagram, peer = server.recvfrom(65536)
+    server.sendto(datagram[::-1], peer)
+"""
+
+CONTROLLER = """
+import asyncio, sys
+{recipe}
+async def main():
+    host = await create("victim")
+    plain = await host.spawn("sleep", "1000", name="plain")
+    await host.spawn("sh", "-c", "setsid -f sleep 1001; exec sleep 1002", name="escaping")
+    await host.put("some/file", b"secret")
+    running = asyncio.ensure_future(host.run("sleep", "1003", timeout_s=1000))
+    print(host.workdir, plain.pid, flush=True)
+    await running
+asyncio.run(main())
+"""
+
 
 @dataclass(frozen=True)
 class Rig:

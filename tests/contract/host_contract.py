@@ -10,59 +10,21 @@ import subprocess
 import sys
 
 import pytest
-from contract_rig import PATIENCE_S, REPOSITORY, Rig, alive, eventually, exists, opened
+from contract_rig import (
+    CONTROLLER,
+    ECHO_SERVER,
+    HOSTILE_ARGUMENTS,
+    PATIENCE_S,
+    REPOSITORY,
+    Rig,
+    alive,
+    eventually,
+    exists,
+    opened,
+)
 
 from radios.errors import LocalError, MachineError, RemoteError
 from rigs.host import Daemon, Host
-
-HOSTILE_ARGUMENTS = (
-    "",
-    " ",
-    "-n",
-    "--",
-    "a b",
-    "new\nline",
-    "tab\t",
-    "$(touch /tmp/owned)",
-    "`id`",
-    "; reboot",
-    "| cat",
-    "&& true",
-    "'single'",
-    '"double"',
-    "back\\slash",
-    "*",
-    "~",
-    "!!",
-    "$HOME",
-    "\u00fcml\u00e4ut \u4e2d",
-    "\udcff\udc80",  # octets that are no UTF-8
-    "x" * 60_000,
-)
-
-ECHO_SERVER = """
-import os, socket, sys
-server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-server.bind(sys.argv[1])
-print("bound", flush=True)
-while True:
-    datagram, peer = server.recvfrom(65536)
-    server.sendto(datagram[::-1], peer)
-"""
-
-CONTROLLER = """
-import asyncio, sys
-{recipe}
-async def main():
-    host = await create("victim")
-    plain = await host.spawn("sleep", "1000", name="plain")
-    await host.spawn("sh", "-c", "setsid -f sleep 1001; exec sleep 1002", name="escaping")
-    await host.put("some/file", b"secret")
-    running = asyncio.ensure_future(host.run("sleep", "1003", timeout_s=1000))
-    print(host.workdir, plain.pid, flush=True)
-    await running
-asyncio.run(main())
-"""
 
 
 class HostContract:
