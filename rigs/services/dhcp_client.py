@@ -1,0 +1,210 @@
+"""dhcpcd as an IPv4 DHCP client on one interface, telling what happens as JSON lines.
+
+dhcpcd 9 has its state folders compiled in (/var/lib/dhcpcd, /run/dhcpcd). Each client therefore
+runs in a mount namespace of its own with fresh memory file systems over them, so that clients on
+one machine share no lease, DUID or socket, and nothing is left behind.
+
+Its hook script prints one JSON object per event on the client's standard output: an agent that
+reads it needs no polling. `files` and `command` serve agents that start the client themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from radios.errors import LocalError, MachineError, RemoteError
+from rigs.host import Host
+from rigs.services.service import READY_TIMEOUT_S, Service, launch
+
+_INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
+
+_MARK = '{"dhcp":'
+
+# Only numbers, and addresses that dhcpcd itself has printed, go into the line: a server cannot put
+# quotes there.
+_HOOK = """\
+#!/bin/sh
+printf '{"dhcp":"%s","interface":"%s","address":"%s","prefix":"%s","routers":"%s","server":"%s",\
+"lease_s":"%s","dns":"%s","old_address":"%s"}\\n' \
+"$reason" "$interface" "$new_ip_address" "$new_subnet_cidr" "$new_routers" \
+"$new_dhcp_server_identifier" "$new_dhcp_lease_time" "$new_domain_name_servers" "$old_ip_address"
+"""
+
+# The work directory may itself be below /run: it is carried over into the new /run by its handle.
+_ISOLATE = """\
+cd "$1" && mount -t tmpfs -o mode=755 tmpfs /var/lib/dhcpcd &&
+mount -t tmpfs -o mode=755 tmpfs /run && mkdir -p -- "$1" && mount -c --bind . "$1" &&
+shift && exec dhcpcd "$@" 2>&1"""
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpClientConfig:
+    """One client on one interface; its client identifier is the MAC address."""
+
+    interface: str
+    conflict_check: bool = True
+    """Probe the address by ARP before using it (RFC 5227): 4 to 7 s, random by design."""
+    rapid_commit: bool = False
+    """Ask for the two-message exchange (RFC 4039)."""
+    initial_delay: bool = False
+    """Wait a random time up to 1 s before the first message (RFC 2131 s4.4.1)."""
+    configure: bool = True
+    """Set address and routes; off: only tell what the lease is."""
+    default_route: bool = True
+    metric: int | None = None
+    """Of its routes; None leaves dhcpcd's own (1000 and up, wireless 3000 and up)."""
+    name: str = "dhcpcd"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseEvent:
+    """Something that happened to the client."""
+
+    reason: str
+    """dhcpcd's word: ``PREINIT``, ``CARRIER``, ``NOCARRIER``, ``BOUND``, ``RENEW``, ``REBIND``,
+    ``REBOOT``, ``EXPIRE``, ``NAK``, ``FAIL``, ``TIMEOUT``, ``STOPPED``, ..."""
+    interface: str
+    address: str = ""
+    prefix_length: int = 0
+    routers: tuple[str, ...] = ()
+    server: str = ""
+    lease_s: int = 0
+    dns: tuple[str, ...] = ()
+    old_address: str = ""
+
+    @property
+    def bound(self) -> bool:
+        """Whether the client holds an address as of this event."""
+        return bool(self.address) and self.reason in ("BOUND", "RENEW", "REBIND", "REBOOT")
+
+
+def parse_event(line: str | bytes) -> LeaseEvent | None:
+    """The event that an output line tells; None for dhcpcd's other lines.
+
+    Raises:
+        RemoteError: the line begins like an event but is none.
+    """
+    text = line.decode(errors="replace") if isinstance(line, bytes) else line
+    if not text.startswith(_MARK):
+        return None
+    try:
+        fields: dict[str, str] = json.loads(text)
+        return LeaseEvent(
+            reason=fields["dhcp"],
+            interface=fields["interface"],
+            address=fields["address"],
+            prefix_length=int(fields["prefix"] or 0),
+            routers=tuple(fields["routers"].split()),
+            server=fields["server"],
+            lease_s=int(fields["lease_s"] or 0),
+            dns=tuple(fields["dns"].split()),
+            old_address=fields["old_address"],
+        )
+    except (ValueError, KeyError) as error:
+        raise RemoteError(
+            f"the DHCP hook printed what is no event ({error}): {text[:200]}", where="dhcpcd"
+        ) from None
+
+
+def files(config: DhcpClientConfig, workdir: str) -> dict[str, tuple[bytes, int]]:
+    """Content and mode of the client's files, by path on its host."""
+    _check(config)
+    flags = {
+        "noarp": not config.conflict_check,
+        "option rapid_commit": config.rapid_commit,
+        "nodelay": not config.initial_delay,
+        "noconfigure": not config.configure,
+        "nogateway": not config.default_route,
+        f"metric {config.metric}": config.metric is not None,
+    }
+    lines = [
+        "ipv4only",
+        "noipv4ll",
+        "nodev",
+        "clientid",
+        "vendorclassid",
+        "option subnet_mask, routers, broadcast_address, domain_name_servers",
+        "require dhcp_server_identifier",
+        f"script {workdir}/{config.name}.hook",
+        "timeout 0",
+        *(flag for flag, wanted in flags.items() if wanted),
+    ]
+    return {
+        f"{workdir}/{config.name}.conf": (("\n".join(lines) + "\n").encode(), 0o600),
+        f"{workdir}/{config.name}.hook": (_HOOK.encode(), 0o700),
+    }
+
+
+def command(config: DhcpClientConfig, workdir: str) -> list[str]:
+    """The command that runs the client in the foreground, in its own mount namespace."""
+    return [
+        *("unshare", "--mount", "--propagation", "private", "sh", "-c", _ISOLATE, "sh", workdir),
+        *("--nobackground", "--config", f"{workdir}/{config.name}.conf", config.interface),
+    ]
+
+
+def _check(config: DhcpClientConfig) -> None:
+    if not _INTERFACE.fullmatch(config.interface):
+        raise LocalError(
+            f"{config.interface!r} is not an interface name",
+            where="DHCP client",
+            remedy="1 to 15 letters, digits, . - _",
+        )
+
+
+async def start(host: Host, config: DhcpClientConfig) -> Service:
+    """Start the client on `host`; returns when it has taken up the interface.
+
+    Raises:
+        LocalError: a configuration that cannot be.
+        MachineError: dhcpcd is not installed there, or there is no such interface.
+        RemoteError: it died; carries its last lines.
+    """
+    for path, (data, mode) in files(config, host.workdir).items():
+        await host.put(path, data, mode)
+
+    def explain(line: str) -> MachineError | None:
+        if "interface not found" in line or "no valid interfaces" in line:
+            return MachineError(
+                f"host {host.name} has no interface {config.interface}",
+                where=f"{host.name}/{config.name}",
+                remedy="`ip link` there lists them",
+            )
+        return None
+
+    return await launch(
+        host,
+        *command(config, host.workdir),
+        name=config.name,
+        ready=lambda line: parse_event(line) is not None,
+        ready_text="its first event",
+        explain=explain,
+    )
+
+
+async def events(service: Service, *, backlog: bool = True) -> AsyncIterator[LeaseEvent]:
+    """What happens to a client started by `start`, until it ends."""
+    async for line in service.lines(backlog=backlog):
+        event = parse_event(line)
+        if event is not None:
+            yield event
+
+
+async def wait_bound(service: Service, timeout_s: float = READY_TIMEOUT_S) -> LeaseEvent:
+    """The first event that gives the client an address.
+
+    Raises:
+        RemoteError: it died first, or there is none within `timeout_s`; carries its last lines.
+    """
+
+    def bound(line: str) -> bool:
+        event = parse_event(line)
+        return event is not None and event.bound
+
+    line = await service.expect(bound, what="a lease", timeout_s=timeout_s)
+    event = parse_event(line)
+    assert event is not None
+    return event

@@ -1,0 +1,182 @@
+"""dnsmasq as a DHCP server and nothing else.
+
+Its conflict check is on unless told otherwise: before an offer it asks for the address by ICMP echo
+and waits up to 3 s for an answer (RFC 2131 s3.1 point 2). It counts that wait in whole seconds of
+the wall clock, so it lasts 2 to 3 s depending on where in a second it began.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+
+from radios.errors import LocalError, MachineError
+from rigs.host import Host
+from rigs.services.service import MERGE_OUTPUT, Service, launch, port_taken
+
+SERVER_PORT = 67
+"""RFC 2131 s4.1."""
+
+SHORTEST_LEASE_S = 120
+"""dnsmasq quietly raises anything shorter."""
+
+_INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpServerConfig:
+    """One server on one interface, which must have an address in `subnet`."""
+
+    interface: str
+    subnet: str
+    """The prefix that is served: ``10.1.0.0/24``."""
+    first: str
+    last: str
+    """Lowest and highest address leased."""
+    router: str | None = None
+    """Default router given to clients; None gives none."""
+    dns: tuple[str, ...] = ()
+    lease_s: int = 600
+    conflict_check: bool = True
+    rapid_commit: bool = False
+    """Answer in one message when the client asks for it (RFC 4039)."""
+    authoritative: bool = True
+    """Refuse at once (DHCPNAK) what a client remembers from elsewhere."""
+    log_options: bool = False
+    """Log every option of every message."""
+    name: str = "dnsmasq"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMessage:
+    """One DHCP message as the server logged it."""
+
+    kind: str
+    """``DHCPDISCOVER``, ``DHCPOFFER``, ``DHCPREQUEST``, ``DHCPACK``, ``DHCPNAK``, ..."""
+    interface: str
+    address: str
+    """Empty when the message names none."""
+    mac: str
+    note: str
+    """What the server remarks, e.g. ``no address available``."""
+
+
+_MESSAGE = re.compile(
+    r"(?P<kind>DHCP[A-Z]+)\((?P<interface>[^)]+)\)(?: (?P<address>\d+\.\d+\.\d+\.\d+))?"
+    r" (?P<mac>[0-9a-f]{2}(?::[0-9a-f]{2})+)(?: (?P<note>.*))?$"
+)
+
+
+def parse_message(line: str) -> ServerMessage | None:
+    """The DHCP message that a log line is about; None for other lines."""
+    match = _MESSAGE.search(line.rstrip())
+    if match is None:
+        return None
+    return ServerMessage(
+        kind=match["kind"],
+        interface=match["interface"],
+        address=match["address"] or "",
+        mac=match["mac"],
+        note=(match["note"] or "").strip(),
+    )
+
+
+def text(config: DhcpServerConfig, workdir: str) -> str:
+    """The configuration file; leases are kept below `workdir`.
+
+    Raises:
+        LocalError: addresses that do not fit together, or a lease that is too short.
+    """
+    subnet = _check(config)
+    lines = [
+        "port=0",
+        f"interface={config.interface}",
+        "bind-interfaces",
+        "no-hosts",
+        "no-resolv",
+        "no-poll",
+        "user=root",
+        "group=root",
+        "pid-file",
+        "log-facility=-",
+        f"dhcp-range={config.first},{config.last},{subnet.netmask},{config.lease_s}",
+        f"dhcp-leasefile={workdir}/{config.name}.leases",
+        f"dhcp-option=3{',' + config.router if config.router else ''}",
+        f"dhcp-option=6{''.join(',' + server for server in config.dns)}",
+    ]
+    flags = {
+        "dhcp-authoritative": config.authoritative,
+        "dhcp-rapid-commit": config.rapid_commit,
+        "no-ping": not config.conflict_check,
+        "log-dhcp": config.log_options,
+    }
+    lines += [flag for flag, wanted in flags.items() if wanted]
+    return "\n".join(lines) + "\n"
+
+
+def _check(config: DhcpServerConfig) -> IPv4Network:
+    where = f"DHCP server on {config.interface}"
+    if not _INTERFACE.fullmatch(config.interface):
+        raise LocalError(
+            f"{config.interface!r} is not an interface name",
+            where=where,
+            remedy="1 to 15 letters, digits, . - _",
+        )
+    try:
+        subnet = IPv4Network(config.subnet)
+        inside = [IPv4Address(config.first), IPv4Address(config.last)]
+        if config.router:
+            inside.append(IPv4Address(config.router))
+        for server in config.dns:
+            IPv4Address(server)
+    except (AddressValueError, NetmaskValueError, ValueError) as error:
+        raise LocalError(str(error), where=where, remedy="give IPv4 addresses") from None
+    if inside[0] > inside[1]:
+        raise LocalError("its range ends before it begins", where=where, remedy="swap the two")
+    for address in inside:
+        if address not in subnet:
+            raise LocalError(
+                f"{address} is outside {subnet}", where=where, remedy="choose one inside"
+            )
+    if config.lease_s < SHORTEST_LEASE_S:
+        raise LocalError(
+            f"a lease of {config.lease_s} s is too short for dnsmasq",
+            where=where,
+            remedy=f"use {SHORTEST_LEASE_S} s or more",
+        )
+    return subnet
+
+
+async def start(host: Host, config: DhcpServerConfig) -> Service:
+    """Start the server on `host`; returns when it serves.
+
+    Raises:
+        LocalError: a configuration that cannot be.
+        MachineError: dnsmasq is not installed there, port 67 is taken, or there is no such
+            interface.
+        RemoteError: it refused its configuration or died; carries its last lines.
+    """
+    path = f"{host.workdir}/{config.name}.conf"
+    await host.put(path, text(config, host.workdir).encode())
+
+    def explain(line: str) -> MachineError | None:
+        if "Address already in use" in line:
+            return port_taken(host, config.name, SERVER_PORT)
+        if "unknown interface" in line:
+            return MachineError(
+                f"host {host.name} has no interface {config.interface}",
+                where=f"{host.name}/{config.name}",
+                remedy="`ip link` there lists them",
+            )
+        return None
+
+    return await launch(
+        host,
+        *(*MERGE_OUTPUT, "dnsmasq", "--keep-in-foreground", f"--conf-file={path}"),
+        name=config.name,
+        # Its last line before it serves; "started" comes earlier.
+        ready=lambda line: "sockets bound exclusively to interface" in line,
+        ready_text="sockets bound",
+        explain=explain,
+    )
