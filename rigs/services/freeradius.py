@@ -6,7 +6,7 @@ the packaged tree takes. Roots of trust, secrets and realms all come from the ca
 
 Every packet carries a Message-Authenticator (RFC 3579 s3.2) and is refused without one. Debian 12's
 3.2.1 can demand it of clients by configuration but ignores the same setting for home servers, so
-the proxy's post-proxy section demands it of their replies.
+a rule in the proxy's post-auth section demands it of their replies.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ server lab {{
 {"    eap" if config.eap_tls else ""}
   }}
   post-auth {{
-    update reply {{
+{_REPLY_CHECK if config.routes else ""}    update reply {{
       &Message-Authenticator := 0x00
     }}
     Post-Auth-Type REJECT {{
@@ -196,18 +196,20 @@ _REJECT = """\
       }
 """
 
-_PROXYING = """\
-  pre-proxy {
-    update proxy-request {
-      &Message-Authenticator := 0x00
-    }
-  }
-  post-proxy {
-    if (!&proxy-reply:Message-Authenticator) {
+# Not in post-proxy: 3.2.1 runs a `reject` there, and accepts all the same.
+_REPLY_CHECK = """\
+    if (&control:Proxy-To-Realm && !&proxy-reply:Message-Authenticator) {
       update request {
         &Module-Failure-Message += "home server replied without Message-Authenticator"
       }
       reject
+    }
+"""
+
+_PROXYING = """\
+  pre-proxy {
+    update proxy-request {
+      &Message-Authenticator := 0x00
     }
   }
 """
