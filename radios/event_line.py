@@ -103,9 +103,10 @@ class EventLine:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_s
         while True:
-            left_s = max(0.0, deadline - loop.time())
             try:
-                await self._attach_to(await open_channel(self._connector, self._path, left_s))
+                await self._attach_to(
+                    await open_channel(self._connector, self._path, wait_s, deadline)
+                )
             except RemoteError:  # it died again, or is still too busy to answer
                 if loop.time() >= deadline:
                     raise

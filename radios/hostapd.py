@@ -100,7 +100,11 @@ class Hostapd:
         await self.control.command("RELOAD_WPA_PSK")
 
     async def set_neighbor(self, bssid: str, ssid: bytes, report: bytes) -> None:
-        """Add or replace a neighbour (report: the body of the 802.11k element after its length)."""
+        """Add or replace a neighbour. Needs `rrm_neighbor_report=1` in hostapd's configuration.
+
+        Args:
+            report: body of the 802.11k neighbour report element, from its BSSID on.
+        """
         await self.control.command(
             "SET_NEIGHBOR", mac_address(bssid), f"ssid={ssid_value(ssid)}", f"nr={report.hex()}"
         )
@@ -110,7 +114,7 @@ class Hostapd:
         await self.control.command("REMOVE_NEIGHBOR", mac_address(bssid))
 
     async def neighbors(self) -> tuple[str, ...]:
-        """The neighbours' lines as hostapd writes them."""
+        """The neighbours' lines as hostapd writes them; Refused without `rrm_neighbor_report=1`."""
         reply = await self.control.request("SHOW_NEIGHBOR")
         return tuple(line for line in reply.split("\n") if line)
 

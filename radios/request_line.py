@@ -38,21 +38,26 @@ class NoAnswer(RemoteError):
     """The daemon took a command and did not answer in time; whether it obeyed is unknown."""
 
 
-async def open_channel(connector: Connector, path: str, wait_s: float) -> PromptChannel:
+async def open_channel(
+    connector: Connector, path: str, wait_s: float, deadline: float | None = None
+) -> PromptChannel:
     """Open a channel to a daemon that may be starting just now, waiting `wait_s` at most.
+
+    Args:
+        deadline: the loop's time when that wait ends, if it began before this call.
 
     Raises:
         RemoteError: it was not there within the bound.
         MachineError: no permission; waiting would not help.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + wait_s
+    end = loop.time() + wait_s if deadline is None else deadline
     pause_s = FIRST_RETRY_S
     while True:
         try:
             return as_prompt(await connector(path))
         except RemoteError as error:
-            if loop.time() + pause_s > deadline:
+            if loop.time() + pause_s > end:
                 raise RemoteError(
                     f"{error.what}, and none came within {wait_s:g} s",
                     where=error.where or path,
