@@ -48,7 +48,7 @@ def test_notes_about_everything_come_last() -> None:
 )
 def test_broken_notes_name_their_file(text: str, tmp_path: Path) -> None:
     (tmp_path / "odd.toml").write_text(text)
-    with pytest.raises(LocalError, match="odd.toml"):
+    with pytest.raises(LocalError, match=r"odd\.toml"):
         quirks.load(tmp_path)
 
 
