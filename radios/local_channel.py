@@ -81,7 +81,7 @@ class LocalChannel:
         self._lost: RemoteError | None = None
         self._buffer = memoryview(bytearray(MAX_DATAGRAM_OCTETS + 1))
         self._queue_limit = _kernel_queue_length()
-        self._directory = tempfile.mkdtemp(prefix="wpa-ctrl-")
+        self._directory = _private_folder()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             self._socket.setblocking(False)
@@ -202,6 +202,17 @@ class LocalChannel:
     def _wake(self) -> None:
         if self._waiter and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _private_folder() -> str:
+    try:
+        return tempfile.mkdtemp(prefix="wpa-ctrl-")
+    except OSError as error:
+        raise MachineError(
+            f"no private folder for a socket can be made: {error.strerror}",
+            where=tempfile.gettempdir(),
+            remedy="free some space there, or set TMPDIR to a folder that this user may write",
+        ) from error
 
 
 def _kernel_queue_length() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from radios.control import ControlClient, Disconnected, NoAnswer, Overflow, Reconnected, Refused
-from radios.errors import LocalError, RemoteError
+from radios.errors import LocalError, MachineError, RemoteError
 from radios.local_channel import LocalChannel
 from radios.prompt import Receiver, Undelivered
 from radios.subscription import Subscription
@@ -332,6 +332,18 @@ def test_local_channel_to_a_closed_socket(tmp_path: Path) -> None:
             LocalChannel(str(path))
         with pytest.raises(Undelivered):
             LocalChannel(str(tmp_path / "absent"))
+
+    asyncio.run(run())
+
+
+def test_unwritable_temporary_folder_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+
+    async def run() -> None:
+        with pytest.raises(MachineError, match="TMPDIR"):
+            LocalChannel(str(tmp_path / "d"))
 
     asyncio.run(run())
 
