@@ -33,10 +33,13 @@ printf '{"dhcp":"%s","interface":"%s","address":"%s","prefix":"%s","routers":"%s
 "$new_dhcp_server_identifier" "$new_dhcp_lease_time" "$new_domain_name_servers" "$old_ip_address"
 """
 
-# The work directory may itself be below /run: it is carried over into the new /run by its handle.
+# The work directory may itself be below /run: it is carried over into the new /run by its handle,
+# which util-linux' mount would turn back into a path if it were not for -c. A small system may have
+# busybox's mount only.
 _ISOLATE = """\
-cd "$1" && mount -t tmpfs -o mode=755 tmpfs /var/lib/dhcpcd &&
-mount -t tmpfs -o mode=755 tmpfs /run && mkdir -p -- "$1" && mount -c --bind . "$1" &&
+m=mount c=-c; command -v mount >/dev/null || { m='busybox mount'; c=; }
+cd "$1" && $m -t tmpfs -o mode=755 tmpfs /var/lib/dhcpcd &&
+$m -t tmpfs -o mode=755 tmpfs /run && mkdir -p -- "$1" && $m $c -o bind . "$1" &&
 shift && exec dhcpcd "$@" 2>&1"""
 
 

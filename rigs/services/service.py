@@ -7,6 +7,7 @@ way: an error that names the host, the daemon and its last words.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NoReturn
@@ -23,6 +24,9 @@ KEPT_LINES = 20_000
 
 _NOT_FOUND = 127
 """What a shell, `env` and `nsenter` exit with when there is no such program."""
+
+_MISSING = re.compile(r"(?:^|: )(\S+): (?:applet )?not found$")
+"""How shells complain of it."""
 
 MERGE_OUTPUT = ("sh", "-c", 'exec "$@" 2>&1', "sh")
 """Prefix for daemons that speak on standard error: their words then reach `Daemon.lines`."""
@@ -121,10 +125,12 @@ class Service:
         status = self.daemon.returncode
         how = f"signal {-status}" if status is not None and status < 0 else f"status {status}"
         if status == _NOT_FOUND:
+            missing = next(filter(None, map(_MISSING.search, self._lines)), None)
+            program = missing[1] if missing else self.name
             return MachineError(
-                f"{self.name} is not installed{await self.epitaph()}",
+                f"the program {program} is not installed there{await self.epitaph()}",
                 where=self.where,
-                remedy="make setup",
+                remedy=f"install the package that holds {program} on {self.host.name}",
             )
         return RemoteError(
             f"{self.name} ended with {how}{await self.epitaph()}",

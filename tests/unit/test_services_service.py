@@ -65,8 +65,9 @@ def test_standard_error_counts_as_last_words() -> None:
 
 def test_a_missing_program_is_the_machines_fault() -> None:
     async def scenario() -> None:
-        with pytest.raises(MachineError, match="prog is not installed"):
-            await start(FakeHost("sh: prog: not found", ends=127))
+        for said, program in (("sh: 1: mount: not found", "mount"), ("", "prog")):
+            with pytest.raises(MachineError, match=f"the program {program} is not installed"):
+                await start(FakeHost(said, ends=127))
 
     check(scenario)
 
