@@ -10,16 +10,22 @@ reads it needs no polling. `files` and `command` serve agents that start the cli
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from radios.errors import LocalError, MachineError, RemoteError
 from rigs.host import Host
-from rigs.services.service import READY_TIMEOUT_S, Service, launch
+from rigs.services.service import READY_TIMEOUT_S, Service, launch_as
 
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
+
+SIGTERM_AGAIN_S = 0.1
+"""Between two requests to end; waiting for its helper takes it less than this."""
+_HEARD = "received SIGTERM"
 
 _MARK = '{"dhcp":'
 
@@ -158,7 +164,26 @@ def _check(config: DhcpClientConfig) -> None:
         )
 
 
-async def start(host: Host, config: DhcpClientConfig) -> Service:
+class DhcpClient(Service):
+    """A running dhcpcd."""
+
+    async def stop(self, grace_s: float = 3.0) -> None:
+        """End it, and have it take its address and routes away.
+
+        dhcpcd 9.4.1 loses a SIGTERM that comes while it waits for its privileged helper, as right
+        after a lease, so it is sent again until dhcpcd says that it heard. Whoever runs the client
+        by `command` has to do the same.
+        """
+        stopping = asyncio.ensure_future(super().stop(grace_s))
+        try:
+            while not (await asyncio.wait([stopping], timeout=SIGTERM_AGAIN_S))[0]:
+                if not any(_HEARD in line for line in self.said()):
+                    await self.daemon.signal(signal.SIGTERM)
+        finally:
+            await stopping
+
+
+async def start(host: Host, config: DhcpClientConfig) -> DhcpClient:
     """Start the client on `host`; returns when it has taken up the interface.
 
     Raises:
@@ -178,7 +203,8 @@ async def start(host: Host, config: DhcpClientConfig) -> Service:
             )
         return None
 
-    return await launch(
+    return await launch_as(
+        DhcpClient,
         host,
         *command(config, host.workdir),
         name=config.name,

@@ -10,7 +10,8 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import NoReturn
+from functools import partial
+from typing import NoReturn, TypeVar
 
 from radios.errors import LocalError, MachineError, RemoteError
 from rigs.host import Daemon, Host
@@ -70,6 +71,10 @@ class Service:
         """Wake every waiter once; the next wait gets an event of its own."""
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def said(self) -> tuple[str, ...]:
+        """Its output lines so far (the last `KEPT_LINES`)."""
+        return tuple(self._lines)
 
     async def lines(self, *, backlog: bool = True) -> AsyncIterator[str]:
         """Its output lines as they come, until it ends; `backlog` starts with those kept."""
@@ -169,7 +174,11 @@ class Service:
         await asyncio.gather(self._reader, return_exceptions=True)
 
 
-async def launch(
+S = TypeVar("S", bound=Service)
+
+
+async def launch_as(
+    kind: type[S],
     host: Host,
     *argv: str,
     name: str,
@@ -178,10 +187,11 @@ async def launch(
     env: Mapping[str, str] | None = None,
     explain: Callable[[str], LocalError | MachineError | RemoteError | None] | None = None,
     timeout_s: float = READY_TIMEOUT_S,
-) -> Service:
+) -> S:
     """Start a daemon and return it once it has printed a line for which `ready` is true.
 
     Args:
+        kind: the class that follows it, for daemons with habits of their own.
         name: what errors and logs call it.
         ready: recognises the line; None returns at once.
         ready_text: what that line says, for errors.
@@ -193,7 +203,7 @@ async def launch(
         RemoteError: it ended before it was ready, or `timeout_s` passed; it is then stopped.
     """
     daemon = await host.spawn(*argv, name=name, env=env, stdout=True)
-    service = Service(host, name, daemon)
+    service = kind(host, name, daemon)
     if ready is None:
         return service
     try:
@@ -204,6 +214,9 @@ async def launch(
         await service.stop(grace_s=0.5)
         raise
     return service
+
+
+launch = partial(launch_as, Service)
 
 
 async def fail(

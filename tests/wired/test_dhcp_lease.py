@@ -110,6 +110,21 @@ def test_a_lease_sets_address_and_default_route_and_leaves_with_the_client() -> 
     in_lab(scenario)
 
 
+def test_a_stop_right_after_the_lease_takes_the_address_away() -> None:
+    """dhcpcd loses most of the SIGTERMs that reach it at this moment."""
+
+    async def scenario(lab: Lab) -> None:
+        await dhcp_server.start(lab.router, SERVER)
+        for number in range(5):
+            client = await dhcp_client.start(lab.mn, replace(CLIENT, name=f"client{number}"))
+            await dhcp_client.wait_bound(client)
+            await client.stop()
+            assert client.daemon.returncode == 0
+            assert await lab.addresses() == ""
+
+    in_lab(scenario)
+
+
 def test_rapid_commit_halves_the_messages() -> None:
     async def scenario(lab: Lab) -> None:
         server = await dhcp_server.start(lab.router, replace(SERVER, rapid_commit=True))
