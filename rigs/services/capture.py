@@ -52,7 +52,9 @@ class Counts:
     """What tcpdump says when it ends."""
 
     captured: int
+    """Packets in the file."""
     received: int
+    """Those, and the ones that came after `Capture.stop` was called."""
     dropped: int
     """By the kernel, because the buffer was full: a capture with drops proves nothing."""
 

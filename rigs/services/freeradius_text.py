@@ -130,6 +130,8 @@ realm {route.realm.lower()} {{
 
 
 def _eap_module(tls: EapTls) -> str:
+    # auto_chain would add the CA's own certificate, which the peer has: one more fragment, and so
+    # one more round trip to the home domain. Intermediate ones belong into server.pem.
     identity = '      check_cert_cn = "%{User-Name}"\n' if tls.check_identity else ""
     return f"""\
   eap {{
@@ -141,6 +143,7 @@ def _eap_module(tls: EapTls) -> str:
       private_key_file = ${{raddbdir}}/server.key
       certificate_file = ${{raddbdir}}/server.pem
       ca_file = ${{raddbdir}}/ca.pem
+      auto_chain = no
       check_crl = {"yes" if tls.crl else "no"}
 {identity}      fragment_size = {tls.fragment_bytes}
       include_length = yes

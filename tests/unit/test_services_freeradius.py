@@ -47,6 +47,7 @@ def test_a_home_server_does_eap_tls_afresh_each_time() -> None:
     assert re.search(r"cache \{\s+enable = no\s+\}", eap)
     assert 'tls_max_version = "1.2"' in eap
     assert "check_crl = no" in eap
+    assert "auto_chain = no" in eap
     assert "check_cert_cn" not in eap
     assert "home_server" not in conf(HOME)
 
