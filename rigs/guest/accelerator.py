@@ -4,8 +4,8 @@ A usable `/dev/kvm` cannot be told by looking at it: nested or restricted hosts 
 guests abort or hang in the firmware. So a machine of a few octets is booted under each candidate,
 with a bound on the time: its boot sector writes a number to QEMU's debug-exit port, and only that
 number coming back as QEMU's exit status counts as "runs". Where KVM passes this, it must also boot
-the guest's kernel as far as its first program (`trial_kernel`); the verdict is kept until the machine
-reboots, because a KVM that hangs would cost its bound at every run.
+the guest's kernel as far as its first program (`trial_kernel`); the verdict is kept until this
+machine reboots, because a KVM that hangs would cost its bound at every run.
 """
 
 from __future__ import annotations

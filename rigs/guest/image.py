@@ -32,7 +32,7 @@ from . import cpio
 HERE = Path(__file__).parent
 PACKAGES = HERE / "packages.list"
 LOADER_SCRIPT = HERE / "init.sh"
-PYTHON_LOCK = HERE.parent.parent / "requirements" / "test.txt"
+PYTHON_LOCK = HERE.parent / "setup" / "test.txt"
 
 SUITE = "bookworm"
 GUEST_PYTHON = "3.11"
