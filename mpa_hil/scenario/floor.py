@@ -23,9 +23,10 @@ def is_floor(scenario: Scenario) -> bool:
 def floor_scenario(scenario: Scenario) -> Scenario:
     """The same lab with nothing above the link layer to change.
 
-    The AP that the MN would move to keeps name, channel, BSSID and SSID, but stands in the first
-    AP's domain; both use a pre-shared key. Other APs and domains, their links and machines are
-    left out. A lab that already is so comes back as it is.
+    The AP that the MN would move to keeps name, channel and SSID, but stands in the first AP's
+    domain; both use a pre-shared key. Other APs and domains, their links and machines are left
+    out. The radios' addresses differ from the lab's in one bit, so that both labs can stand at
+    once. A lab that already is so comes back as it is.
 
     Raises:
         LocalError: the trace asks for no switch.
@@ -41,12 +42,16 @@ def floor_scenario(scenario: Scenario) -> Scenario:
         )
     replace = msgspec.structs.replace
     kept = (switch.old, switch.new)
-    aps = tuple(replace(scenario.ap(name), security="wpa2-psk") for name in kept)
+    aps = tuple(
+        replace(ap, security="wpa2-psk", bssid=_other_address(ap.bssid))
+        for ap in map(scenario.ap, kept)
+    )
     domain = replace(scenario.domain_of(switch.old), aps=aps)
     points = tuple(point for point in scenario.movement.points if point.ap in kept)
     floor = replace(
         scenario,
         domains=(domain,),
+        mn=replace(scenario.mn, mac=_other_address(scenario.mn.mac)),
         movement=replace(scenario.movement, points=points),
     )
     return replace(
@@ -54,3 +59,10 @@ def floor_scenario(scenario: Scenario) -> Scenario:
         links=tuple(link for link in scenario.links if link.name in floor.sites),
         placements=tuple(place for place in scenario.placements if place.name in floor.boxes),
     )
+
+
+def _other_address(mac: str) -> str:
+    """A MAC address that differs in one bit, in none that says what kind of address it is."""
+    octets = bytearray.fromhex(mac.replace(":", "").replace("-", ""))
+    octets[1] ^= 0x80
+    return octets.hex(":")

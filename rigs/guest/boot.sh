@@ -1,6 +1,6 @@
 # Second half of the guest's start: what a Linux system needs before daemons run in it.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
-export PYTHONPATH=/run/payload/code:/opt/site PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH=/run/payload/code:/opt/site
 mkdir -p /dev/pts /dev/shm
 # The image has no mount(8) but busybox's.
 busybox mount -t devpts none /dev/pts

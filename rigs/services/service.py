@@ -76,11 +76,24 @@ class Service:
         """Its output lines so far (the last `KEPT_LINES`)."""
         return tuple(self._lines)
 
-    async def lines(self, *, backlog: bool = True) -> AsyncIterator[str]:
-        """Its output lines as they come, until it ends; `backlog` starts with those kept."""
-        seen = self._count - len(self._lines) if backlog else self._count
+    @property
+    def count(self) -> int:
+        """Output lines so far: a place in its output for `lines` and `expect`."""
+        return self._count
+
+    async def lines(self, *, backlog: bool = True, since: int | None = None) -> AsyncIterator[str]:
+        """Its output lines as they come, until it ends.
+
+        Args:
+            backlog: start with those kept, not with the next.
+            since: start at this place (`count`) instead.
+        """
+        seen = self._count if since is None else since
+        if backlog and since is None:
+            seen = 0
         while True:
             changed = self._changed
+            seen = max(seen, self._count - len(self._lines))
             ready = list(self._lines)[len(self._lines) - (self._count - seen) :]
             seen = self._count
             for line in ready:
@@ -97,15 +110,16 @@ class Service:
         what: str,
         timeout_s: float = READY_TIMEOUT_S,
         backlog: bool = True,
+        since: int | None = None,
     ) -> str:
-        """The first output line for which `matches` is true.
+        """The first output line for which `matches` is true; see `lines` for where it begins.
 
         Raises:
             RemoteError: the daemon ended first, or `timeout_s` passed.
         """
         try:
             async with asyncio.timeout(timeout_s):
-                async for line in self.lines(backlog=backlog):
+                async for line in self.lines(backlog=backlog, since=since):
                     if matches(line):
                         return line
                 await self.daemon.wait()
@@ -187,6 +201,7 @@ async def launch_as(
     env: Mapping[str, str] | None = None,
     explain: Callable[[str], LocalError | MachineError | RemoteError | None] | None = None,
     timeout_s: float = READY_TIMEOUT_S,
+    stdin: bool = False,
 ) -> S:
     """Start a daemon and return it once it has printed a line for which `ready` is true.
 
@@ -202,7 +217,7 @@ async def launch_as(
         MachineError: the program is not installed there.
         RemoteError: it ended before it was ready, or `timeout_s` passed; it is then stopped.
     """
-    daemon = await host.spawn(*argv, name=name, env=env, stdout=True)
+    daemon = await host.spawn(*argv, name=name, env=env, stdin=stdin, stdout=True)
     service = kind(host, name, daemon)
     if ready is None:
         return service

@@ -1,0 +1,289 @@
+"""A lab that stands: its boxes, wires, radios and servers, from a scenario; gone when it is left.
+
+What lasts as long as the lab: boxes, wires, radios, AAA servers, home agent, the MN's agent. What
+is fresh in each run (`Lab.begin`): access points, DHCP servers, the MN's supplicant. A daemon that
+ends unasked fails the lab (`Lab.guard`), whatever is being done with it at that moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from mpa_hil.lab import agents, air, plan, servers
+from mpa_hil.lab.secrets import Papers, draw, given_papers, make_papers
+from mpa_hil.scenario import L2Floor, Reactive, Scenario
+from radios.errors import RemoteError
+from rigs import network
+from rigs.host import Daemon, Host
+from rigs.netns import NamespaceHost
+from rigs.services import dhcp_server, freeradius, hostapd, wpa_supplicant
+from rigs.services.service import Service
+
+Say = Callable[[str], None]
+Options = Reactive | L2Floor
+T = TypeVar("T")
+
+ATTACH_BOUND_S = 60.0
+"""For a first attachment: scan, EAP and a DHCP conflict check take 5 s."""
+
+
+class Lab:
+    """A lab being used; made by `standing_lab`.
+
+    Attributes:
+        hosts: the boxes by name.
+        floor: it stands for the bare link-layer switch, without home domain and DHCP.
+        events: JSON lines about the lab itself, in order.
+    """
+
+    def __init__(self, scenario: Scenario, lab_id: str, group: int, *, floor: bool) -> None:
+        self.scenario = scenario
+        self.lab_id = lab_id
+        self.group = group
+        self.floor = floor
+        self.hosts: dict[str, Host] = {}
+        self.events: list[bytes] = []
+        self.secrets = draw(scenario)
+        self.papers: Papers | None = None
+        self.air: air.Air
+        self.mobile_node: agents.Agent
+        self.home_agent: agents.Agent | None = None
+        self.holder: agents.Agent | None = None
+        self._standing: list[Service] = []
+        self._fresh: list[Service] = []
+        self._supplicant_path = ""
+        self._death: asyncio.Future[RemoteError] = asyncio.get_running_loop().create_future()
+        self._telling: set[asyncio.Task[None]] = set()
+
+    @property
+    def logs(self) -> Mapping[str, Service]:
+        """Every daemon that runs, by box and name."""
+        found = [*self._standing, *self._fresh]
+        return {f"{service.host.name}-{service.name}": service for service in found}
+
+    @property
+    def fresh(self) -> tuple[Service, ...]:
+        """The daemons of the present run."""
+        return tuple(self._fresh)
+
+    async def guard(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something with the lab, but not past the death of one of its daemons.
+
+        Raises:
+            RemoteError: a daemon died; names box, daemon and its last lines.
+        """
+        task = asyncio.create_task(work)
+        try:
+            both: set[asyncio.Future[Any]] = {task, self._death}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not self._death.done() and task.exception() is not None:
+                # The work often notices a death first; give it the chance to be told as one.
+                await asyncio.wait({self._death}, timeout=0.5)
+            if self._death.done():
+                raise self._death.result()
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def tell(self, kind: str, host: str, **fields: object) -> None:
+        """Note an event of the lab itself."""
+        event = {"t_ns": time.monotonic_ns(), "host": host, "agent": "lab", "type": kind, **fields}
+        self.events.append(json.dumps(event).encode() + b"\n")
+
+    async def begin(self, options: Options) -> None:
+        """Start what is fresh in each run, as the scheme's options want it."""
+        scenario = self.scenario
+        for ap in scenario.aps:
+            config = servers.access_point(scenario, ap, self.secrets, options)
+            self._freshen(await hostapd.start(self.hosts[ap.name], config))
+        if not self.floor:
+            assert isinstance(options, Reactive)
+            for domain in scenario.domains:
+                router = self.hosts[f"{domain.name}-router"]
+                self._freshen(await dhcp_server.start(router, servers.dhcp_server(domain, options)))
+        supplicant = servers.supplicant(options)
+        self._supplicant_path = supplicant.control_path(self.hosts["mn"])
+        self._freshen(await wpa_supplicant.start(self.hosts["mn"], supplicant))
+
+    async def end(self) -> None:
+        """Stop what `begin` started, and forget what it left: leases and keys."""
+        stopping, self._fresh = self._fresh, []
+        await asyncio.gather(*(service.stop() for service in stopping))
+        for domain in self.scenario.domains:
+            await self.hosts[f"{domain.name}-router"].remove("dnsmasq.leases")
+
+    async def open_mobile_node(self) -> None:
+        """Have the MN's agent take the present supplicant over."""
+        await self.ask("open", "mobile_node.opened", ATTACH_BOUND_S, control=self._supplicant_path)
+
+    async def ask(self, cmd: str, answer: str, timeout_s: float, **fields: object) -> agents.Event:
+        """Command the MN's agent, and wait for the event that answers."""
+        since = self.mobile_node.count
+        await self.mobile_node.command(cmd, **fields)
+        return await self.mobile_node.event(answer, timeout_s, since=since)
+
+    async def attach(self, options: Options) -> None:
+        """Put the MN on its first access point, all the way up, as the movement begins."""
+        movement = self.scenario.movement
+        self.air.place(movement, 0.0)
+        ap = self.scenario.ap(movement.start)
+        await self.ask(
+            "attach",
+            "mobile_node.attached",
+            ATTACH_BOUND_S,
+            network=ap.name,
+            **self.layer3(ap.name, options),
+        )
+
+    def layer3(self, ap: str, options: Options) -> dict[str, object]:
+        """How the MN gets an address behind an access point, as the agent's commands have it."""
+        domain = self.scenario.domain_of(ap)
+        if self.floor:
+            return {
+                "static": f"{domain.static_address}/{domain.subnet.prefixlen}",
+                "router": str(domain.router_address),
+            }
+        assert isinstance(options, Reactive)
+        return {"rapid_commit": servers.rapid_commit(domain, options)}
+
+    async def explore(self) -> None:
+        """Everything up and the MN on its first access point: a lab to look around in."""
+        options: Options = (
+            self.scenario.schemes.l2_floor if self.floor else self.scenario.schemes.reactive
+        )
+        await self.begin(options)
+        await self.open_mobile_node()
+        await self.attach(options)
+
+    async def _build(self, say: Say, pem: Mapping[str, bytes]) -> None:
+        scenario = self.scenario
+        say(f"boxes of {scenario.lab.name}")
+        names = plan.boxes(scenario, floor=self.floor)
+        for name in names:
+            self.hosts[name] = await NamespaceHost.create(name, self.lab_id)
+            self.hosts[name].on_death = self._on_death
+            self.tell("host.created", name)
+        self.air = await air.make(scenario, self.hosts, self.lab_id, self.group)
+        await network.build(plan.topology(scenario, floor=self.floor), self.hosts)
+        say("servers")
+        if plan.needs_home(scenario, floor=self.floor):
+            now = dt.datetime.now(dt.UTC)
+            self.papers = given_papers(pem, scenario) if pem else make_papers(scenario, now)
+            await self._start_home(self.papers)
+        if self.floor:
+            domain = scenario.domain_of(scenario.movement.start)
+            config = servers.hold(domain, self.secrets, scenario.schemes.l2_floor)
+            router = self.hosts[f"{domain.name}-router"]
+            self.holder = await agents.start(router, "hold", config, ready="hold.ready")
+            self._stand(self.holder)
+        node = self.hosts["mn"]
+        if self.papers is not None:
+            await node.put("ca.pem", self.papers.ca)
+            await node.put("mn.pem", self.papers.client.certificate)
+            await node.put("mn.key", self.papers.client.key)
+        config = servers.mobile_node(scenario, self.secrets, self.papers, node.workdir)
+        if self.floor:
+            del config["mobility"]
+            config["hold_key"] = self.secrets.hold_key
+        self.mobile_node = await agents.start(
+            node, "mobile_node", config, ready="mobile_node.ready"
+        )
+        self._stand(self.mobile_node)
+
+    async def _start_home(self, papers: Papers) -> None:
+        scenario = self.scenario
+        config = servers.home_aaa(scenario, self.secrets, papers)
+        self._stand(await freeradius.start(self.hosts["home-aaa"], config))
+        for domain in scenario.domains:
+            config = servers.visited_aaa(scenario, domain, self.secrets)
+            self._stand(await freeradius.start(self.hosts[f"{domain.name}-aaa"], config))
+        self.home_agent = await agents.start(
+            self.hosts["home-agent"],
+            "home_agent",
+            servers.home_agent(scenario, self.secrets),
+            ready="mip4.ready",
+        )
+        self._stand(self.home_agent)
+
+    def _stand(self, service: Service) -> None:
+        self._standing.append(service)
+        self._note_start(service)
+
+    def _freshen(self, service: Service) -> None:
+        self._fresh.append(service)
+        self._note_start(service)
+
+    def _note_start(self, service: Service) -> None:
+        self.tell("daemon.started", service.host.name, name=service.name, pid=service.daemon.pid)
+
+    def _on_death(self, daemon: Daemon) -> None:
+        service = next((s for s in self.logs.values() if s.daemon is daemon), None)
+        if service is not None and not self._death.done():
+            task = asyncio.ensure_future(self._explain_death(service))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def _explain_death(self, service: Service) -> None:
+        await service.drained()
+        error = await service.death()
+        status = service.daemon.returncode
+        last = (await service.epitaph()).strip()
+        self.tell("daemon.died", service.host.name, name=service.name, status=status, last=last)
+        if not self._death.done():
+            self._death.set_result(
+                error if isinstance(error, RemoteError) else RemoteError(error.what)
+            )
+
+    async def _close(self) -> None:
+        for host in self.hosts.values():
+            host.on_death = None
+        try:
+            if hasattr(self, "mobile_node"):
+                await self.mobile_node.stop()
+            await self.end()
+            for service in reversed(self._standing):
+                await service.stop()
+        finally:
+            if hasattr(self, "air"):
+                self.air.remove()
+            for name, host in self.hosts.items():
+                await host.close()
+                self.tell("host.removed", name)
+
+
+@contextlib.asynccontextmanager
+async def standing_lab(
+    scenario: Scenario,
+    lab_id: str,
+    say: Say,
+    *,
+    floor: bool = False,
+    group: int = 1,
+    pem: Mapping[str, bytes] | None = None,
+) -> AsyncIterator[Lab]:
+    """The lab of a scenario, standing; taken away on every way out.
+
+    Args:
+        lab_id: marks what belongs to it on this machine (`rigs.paths`).
+        say: told what is being done.
+        floor: build it for the bare link-layer switch (`scenario.floor_scenario`'s result).
+        group: hwsim group bits that no other lab on the machine has.
+        pem: the user's certificates by lab key; without them the lab makes its own.
+
+    Raises:
+        MachineError: the machine lacks a privilege, a kernel module or a program.
+        RemoteError: a daemon refused its configuration or died.
+    """
+    lab = Lab(scenario, lab_id, group, floor=floor)
+    try:
+        await lab._build(say, pem or {})
+        yield lab
+    finally:
+        await lab._close()

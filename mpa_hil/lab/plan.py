@@ -1,0 +1,176 @@
+"""A scenario's boxes and wires: a star of sites round a core, nothing that needs a kernel.
+
+    home-aaa -- home-agent --+               +-- X-router == lan == { X-aaa, access points }
+                             +---- core -----+
+            cn -- cn-router --+              +-- Y-router == ...
+
+Delay, jitter and loss of a site's link act between its gateway and the core, in each direction.
+A domain's access points bridge the air to the access router's LAN; what they say to the domain's
+AAA server comes from link-local addresses (RFC 3927's block, here the management network), which
+no lab file can collide with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mpa_hil.scenario import Scenario
+from mpa_hil.scenario.model import CORRESPONDENT, HOME, AccessPoint, Domain
+from rigs.links import Bridge, Link, Port, Route, Sysctl, Topology
+
+RADIO = "wlan0"
+"""The wireless interface of the MN and of each access point."""
+LAN = "lan"
+"""An access router's bridge: the subnet that the MN joins."""
+PORTS = "br0"
+"""An access point's bridge between air and wire."""
+AIR = "air"
+"""The box that the monitor of all virtual radios is put into."""
+_QUEUED_DATAGRAMS = "512"
+"""Of a control socket: the default of 10 is full while its reader waits for the one processor."""
+
+
+def needs_home(scenario: Scenario, *, floor: bool) -> bool:
+    """Whether any AAA server or the home agent takes part."""
+    return not floor or any(ap.security == "wpa2-enterprise" for ap in scenario.aps)
+
+
+def boxes(scenario: Scenario, *, floor: bool) -> tuple[str, ...]:
+    """The lab's boxes in a fixed order; `floor` leaves out what a bare switch has no use for."""
+    if needs_home(scenario, floor=floor):
+        return scenario.boxes
+    unused = {"home-agent", "home-aaa", *(f"{domain.name}-aaa" for domain in scenario.domains)}
+    return tuple(box for box in scenario.boxes if box not in unused)
+
+
+def gateway(site: str) -> str:
+    """The box that connects a site to the core."""
+    return {HOME: "home-agent", CORRESPONDENT: "cn-router"}.get(site, f"{site}-router")
+
+
+def management_address(scenario: Scenario, ap: AccessPoint) -> str:
+    """An access point's own address, for its RADIUS requests."""
+    domain = scenario.domain_of(ap.name)
+    return f"169.254.{scenario.domains.index(domain) + 1}.{domain.aps.index(ap) + 1}"
+
+
+def management_subnet(scenario: Scenario, domain: Domain) -> str:
+    """Where the access points of a domain have their own addresses."""
+    return f"169.254.{scenario.domains.index(domain) + 1}.0/24"
+
+
+def topology(scenario: Scenario, *, floor: bool) -> Topology:
+    """The wiring of the lab; it is built once each radio is in its box, called `RADIO`."""
+    home = needs_home(scenario, floor=floor)
+    sites = [site for site in scenario.sites if home or site != HOME]
+    links = [_site_link(scenario, site) for site in sites]
+    routes = [_core_route(scenario, site) for site in sites]
+    routes += [
+        Route(gateway(site), "default", via=str(scenario.link_subnet(site)[1])) for site in sites
+    ]
+    bridges: list[Bridge] = []
+    length = scenario.correspondent.subnet.prefixlen
+    cn_router = scenario.correspondent.subnet[1]
+    links.append(
+        Link(
+            "cn-router",
+            "cn",
+            f"{cn_router}/{length}",
+            f"{scenario.correspondent.address}/{length}",
+        )
+    )
+    routes.append(Route("cn", "default", via=str(cn_router)))
+    if home:
+        length = scenario.home.subnet.prefixlen
+        links.append(
+            Link(
+                "home-agent",
+                "home-aaa",
+                f"{scenario.home.agent_address}/{length}",
+                f"{scenario.home.aaa_address}/{length}",
+            )
+        )
+        routes.append(Route("home-aaa", "default", via=str(scenario.home.agent_address)))
+    for domain in scenario.domains:
+        links += _domain_links(domain, home)
+        bridges += _domain_bridges(scenario, domain, home)
+        if home:
+            routes += _domain_routes(scenario, domain)
+    names = boxes(scenario, floor=floor)
+    return Topology(
+        links=links,
+        ports=[Port("mn", RADIO)],
+        bridges=bridges,
+        routes=routes,
+        forwarding=frozenset({"core", *(gateway(site) for site in sites)}),
+        sysctls=[Sysctl(box, "net.unix.max_dgram_qlen", _QUEUED_DATAGRAMS) for box in names],
+        seed=scenario.lab.seed,
+    )
+
+
+def captured(scenario: Scenario, *, floor: bool) -> Iterator[tuple[str, str]]:
+    """Box and interface of every capture: each wire once, at the end nearer to a server or AP."""
+    home = needs_home(scenario, floor=floor)
+    yield "mn", RADIO
+    yield "cn", "cn-router"
+    for site in scenario.sites:
+        if home or site != HOME:
+            yield "core", gateway(site)
+    if home:
+        yield "home-aaa", "home-agent"
+    for domain in scenario.domains:
+        if home:
+            yield f"{domain.name}-aaa", f"{domain.name}-router"
+        for ap in domain.aps:
+            yield ap.name, f"{domain.name}-router"
+
+
+def _site_link(scenario: Scenario, site: str) -> Link:
+    link, subnet = scenario.link(site), scenario.link_subnet(site)
+    return Link(
+        "core",
+        gateway(site),
+        f"{subnet[1]}/30",
+        f"{subnet[2]}/30",
+        delay_ms=link.delay_ms,
+        jitter_ms=link.jitter_ms,
+        loss_percent=link.loss_percent,
+        rate_mbit=link.rate_mbit,
+    )
+
+
+def _core_route(scenario: Scenario, site: str) -> Route:
+    if site == HOME:
+        prefix = scenario.home.subnet
+    elif site == CORRESPONDENT:
+        prefix = scenario.correspondent.subnet
+    else:
+        prefix = next(domain.subnet for domain in scenario.domains if domain.name == site)
+    return Route("core", str(prefix), via=str(scenario.link_subnet(site)[2]))
+
+
+def _domain_links(domain: Domain, home: bool) -> Iterator[Link]:
+    router = f"{domain.name}-router"
+    if home:
+        address = f"{domain.aaa_address}/{domain.subnet.prefixlen}"
+        yield Link(router, f"{domain.name}-aaa", "", address)
+    for ap in domain.aps:
+        yield Link(router, ap.name)
+
+
+def _domain_bridges(scenario: Scenario, domain: Domain, home: bool) -> Iterator[Bridge]:
+    router = f"{domain.name}-router"
+    ports = [ap.name for ap in domain.aps]
+    if home:
+        ports.insert(0, f"{domain.name}-aaa")
+    yield Bridge(router, LAN, ports, [f"{domain.router_address}/{domain.subnet.prefixlen}"])
+    for ap in domain.aps:
+        yield Bridge(ap.name, PORTS, [router], [f"{management_address(scenario, ap)}/24"])
+
+
+def _domain_routes(scenario: Scenario, domain: Domain) -> Iterator[Route]:
+    router, aaa = f"{domain.name}-router", f"{domain.name}-aaa"
+    yield Route(aaa, "default", via=str(domain.router_address))
+    yield Route(aaa, management_subnet(scenario, domain), interface=router)
+    for ap in domain.aps:
+        yield Route(ap.name, f"{domain.aaa_address}/32", interface=PORTS)

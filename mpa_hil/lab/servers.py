@@ -1,0 +1,179 @@
+"""A scenario's servers as typed configurations for `rigs.services`; nothing is started here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpa_hil.lab import plan
+from mpa_hil.lab.secrets import Papers, Secrets
+from mpa_hil.scenario import AccessPoint, Domain, L2Floor, Reactive, Scenario
+from rigs.services import freeradius
+from rigs.services.dhcp_server import DhcpServerConfig
+from rigs.services.freeradius import Client, EapTls, HomeServer, RadiusConfig, Route
+from rigs.services.hostapd import HostapdConfig, Pmf, Psk, Radio, Radius
+from rigs.services.wpa_supplicant import SupplicantConfig
+
+HOLD_PORT = 4340
+PMF = {"off": Pmf.OFF, "optional": Pmf.OPTIONAL, "required": Pmf.REQUIRED}
+MAXIMUM_HOLD_MS = 2000
+"""Longest that an access router keeps a node's packets: a switch that takes longer has failed."""
+
+
+def home_aaa(scenario: Scenario, secrets: Secrets, papers: Papers) -> RadiusConfig:
+    """The home AAA server: EAP-TLS for its realm, asked by the visited domains' servers."""
+    clients = tuple(
+        Client(
+            f"{domain.name}-aaa",
+            str(domain.aaa_address),
+            secrets.radius[f"{domain.name}-aaa", "home-aaa"],
+        )
+        for domain in scenario.domains
+    )
+    eap_tls = EapTls(papers.ca, papers.server, (scenario.home.realm,))
+    return RadiusConfig(clients, eap_tls, address=str(scenario.home.aaa_address))
+
+
+def visited_aaa(scenario: Scenario, domain: Domain, secrets: Secrets) -> RadiusConfig:
+    """A visited domain's AAA server: proxies the home realm, asked by the access points."""
+    box = f"{domain.name}-aaa"
+    clients = tuple(
+        Client(ap.name, plan.management_address(scenario, ap), secrets.radius[ap.name, box])
+        for ap in domain.aps
+    )
+    server = HomeServer(
+        "home-aaa",
+        str(scenario.home.aaa_address),
+        secrets.radius[box, "home-aaa"],
+        port=freeradius.AUTHENTICATION_PORT,
+    )
+    routes = (Route(scenario.home.realm, (server,)),)
+    return RadiusConfig(clients, routes=routes, address=str(domain.aaa_address))
+
+
+def access_point(
+    scenario: Scenario, ap: AccessPoint, secrets: Secrets, options: Reactive | L2Floor
+) -> HostapdConfig:
+    """An access point as a scheme wants it."""
+    domain = scenario.domain_of(ap.name)
+    caching = isinstance(options, Reactive) and options.pmksa_caching
+    security: Psk | Radius
+    if ap.security == "wpa2-psk":
+        security = Psk(secrets.psk[ap.name])
+    else:
+        security = Radius(
+            str(domain.aaa_address),
+            secrets.radius[ap.name, f"{domain.name}-aaa"],
+            own_address=plan.management_address(scenario, ap),
+            nas_identifier=ap.name,
+        )
+    return HostapdConfig(
+        interface=plan.RADIO,
+        security=security,
+        radio=Radio(ap.ssid, ap.bssid, ap.channel, "g" if ap.channel <= 13 else "a"),
+        bridge=plan.PORTS,
+        pmf=PMF[ap.pmf],
+        pmksa_caching=caching,
+        opportunistic_key_caching=caching,
+    )
+
+
+def supplicant(options: Reactive | L2Floor) -> SupplicantConfig:
+    """The MN's wpa_supplicant as a scheme wants it."""
+    caching = isinstance(options, Reactive) and options.pmksa_caching
+    return SupplicantConfig(interface=plan.RADIO, opportunistic_key_caching=caching)
+
+
+def dhcp_server(domain: Domain, options: Reactive) -> DhcpServerConfig:
+    """A domain's DHCP server, on its access router's LAN."""
+    check, rapid = options.dhcp_conflict_check, options.dhcp_rapid_commit
+    return DhcpServerConfig(
+        interface=plan.LAN,
+        subnet=str(domain.subnet),
+        first=str(domain.dhcp.first),
+        last=str(domain.dhcp.last),
+        router=str(domain.router_address),
+        lease_s=domain.dhcp.lease_s,
+        conflict_check=domain.dhcp.conflict_check if check is None else check,
+        rapid_commit=domain.dhcp.rapid_commit if rapid is None else rapid,
+    )
+
+
+def rapid_commit(domain: Domain, options: Reactive) -> bool:
+    """Whether the MN asks for the two-message exchange there."""
+    wanted = options.dhcp_rapid_commit
+    return domain.dhcp.rapid_commit if wanted is None else wanted
+
+
+def home_agent(scenario: Scenario, secrets: Secrets) -> dict[str, Any]:
+    """Configuration of `mpa_hil.agents.home_agent`."""
+    node = {
+        "home_address": str(scenario.mn.home_address),
+        "spi": scenario.home.agent.spi,
+        "key": secrets.mobility_key,
+        "maximum_lifetime_s": scenario.home.agent.lifetime_s,
+    }
+    return {
+        "host": "home-agent",
+        "address": str(scenario.home.agent_address),
+        "home_interface": "home-aaa",
+        "mobile_nodes": [node],
+    }
+
+
+def hold(domain: Domain, secrets: Secrets, options: L2Floor) -> dict[str, Any]:
+    """Configuration of `mpa_hil.agents.hold` on the domain's access router."""
+    node = {
+        "address": str(domain.static_address),
+        "key": secrets.hold_key,
+        "limit_octets": options.hold_limit_octets,
+        "maximum_hold_ms": MAXIMUM_HOLD_MS,
+    }
+    return {
+        "host": f"{domain.name}-router",
+        "bind": str(domain.router_address),
+        "port": HOLD_PORT,
+        "interface": plan.LAN,
+        "nodes": [node],
+    }
+
+
+def mobile_node(
+    scenario: Scenario, secrets: Secrets, papers: Papers | None, workdir: str
+) -> dict[str, Any]:
+    """Configuration of `mpa_hil.agents.mobile_node`; the certificates lie in `workdir`."""
+    networks: dict[str, Any] = {ap.name: _network(ap, secrets) for ap in scenario.aps}
+    config: dict[str, Any] = {
+        "host": "mn",
+        "interface": plan.RADIO,
+        "workdir": workdir,
+        "networks": networks,
+        "mobility": {
+            "home_address": str(scenario.mn.home_address),
+            "home_agent": str(scenario.home.agent_address),
+            "spi": scenario.home.agent.spi,
+            "key": secrets.mobility_key,
+            "lifetime_s": scenario.home.agent.lifetime_s,
+            "correspondents": [str(scenario.correspondent.subnet)],
+        },
+    }
+    if papers is not None:
+        config["eap_tls"] = {
+            "identity": scenario.mn.identity,
+            "ca_cert": f"{workdir}/ca.pem",
+            "client_cert": f"{workdir}/mn.pem",
+            "private_key": f"{workdir}/mn.key",
+            "server_domain": papers.server_domain,
+        }
+    return config
+
+
+def _network(ap: AccessPoint, secrets: Secrets) -> dict[str, Any]:
+    network: dict[str, Any] = {
+        "ssid": ap.ssid,
+        "bssid": ap.bssid,
+        "frequency_mhz": ap.frequency_mhz,
+        "pmf": int(PMF[ap.pmf]),
+    }
+    if ap.security == "wpa2-psk":
+        network["psk"] = secrets.psk[ap.name]
+    return network
