@@ -25,6 +25,13 @@ from .link import (
     TriggerFired,
     WpaEvent,
 )
+from .mobile import (
+    MobileNodeArmed,
+    MobileNodeAttached,
+    MobileNodeDetached,
+    MobileNodeOpened,
+    MobileNodeReady,
+)
 from .network import (
     DhcpBound,
     DhcpReceived,
@@ -97,6 +104,11 @@ AnyEvent = (
     | HoldFailed
     | HoldDiscarded
     | HoldBacklog
+    | MobileNodeReady
+    | MobileNodeOpened
+    | MobileNodeAttached
+    | MobileNodeArmed
+    | MobileNodeDetached
     | FlowReady
     | FlowQuiet
     | FlowDone
@@ -149,6 +161,11 @@ __all__ = [
     "Mip4Refused",
     "Mip4Reply",
     "Mip4Request",
+    "MobileNodeArmed",
+    "MobileNodeAttached",
+    "MobileNodeDetached",
+    "MobileNodeOpened",
+    "MobileNodeReady",
     "Phase",
     "PhaseEnded",
     "PhaseOutcome",

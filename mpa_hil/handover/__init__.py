@@ -1,0 +1,1 @@
+"""The handover at the mobile node, as machines without I/O."""
