@@ -8,10 +8,10 @@ sources in order of time (draft-ietf-opsawg-pcapng).
 
 from __future__ import annotations
 
-import heapq
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import BinaryIO, NamedTuple
 
 from radios.errors import RemoteError
@@ -24,6 +24,10 @@ LINKTYPE_IEEE802_11_RADIOTAP = 127
 LINKTYPE_IPV4 = 228
 LINKTYPE_IPV6 = 229
 LINKTYPE_LINUX_SLL2 = 276
+
+ETHERTYPE_IPV4 = 0x0800
+ETHERTYPE_IPV6 = 0x86DD
+ETHERTYPE_EAPOL = 0x888E
 
 _MAGIC = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
@@ -108,18 +112,13 @@ def write_pcapng(out: BinaryIO, sources: Sequence[Source], application: str = "m
     out.write(_section_header(application))
     for source in sources:
         out.write(_interface_description(source))
-    count = 0
-    for t_ns, index, packet in heapq.merge(
-        *(_ordered(index, source) for index, source in enumerate(sources)), key=lambda e: e[:2]
-    ):
-        out.write(_enhanced_packet(index, t_ns, packet))
-        count += 1
-    return count
+    packets = [(p.t_ns, i, p) for i, s in enumerate(sources) for p in s.capture.packets]
+    packets.sort(key=_time_and_interface)  # captures are nearly in order, but nothing promises it
+    out.writelines(_enhanced_packet(index, packet) for _, index, packet in packets)
+    return len(packets)
 
 
-def _ordered(index: int, source: Source) -> Iterable[tuple[int, int, Packet]]:
-    """A source's packets by time; captures are nearly in order, but nothing promises it."""
-    return ((p.t_ns, index, p) for p in sorted(source.capture.packets, key=lambda p: p.t_ns))
+_time_and_interface = itemgetter(0, 1)
 
 
 def _padded(data: bytes) -> bytes:
@@ -154,13 +153,20 @@ def _interface_description(source: Source) -> bytes:
     return _block(1, body)
 
 
-def _enhanced_packet(interface: int, t_ns: int, packet: Packet) -> bytes:
-    """Enhanced Packet Block (s4.3)."""
-    data = packet.data
-    body = struct.pack(
-        "<IIIII", interface, t_ns >> 32, t_ns & 0xFFFFFFFF, len(data), packet.wire_bytes
-    )
-    return _block(6, body + _padded(data))
+_PACKET_HEAD = struct.Struct("<IIIIIII")
+_BLOCK_END = struct.Struct("<I")
+_PADDING = tuple(bytes(count) for count in range(4))
+
+
+def _enhanced_packet(interface: int, packet: Packet) -> bytes:
+    """Enhanced Packet Block (s4.3). Runs for each packet of a run, so it is kept short."""
+    t_ns, data, wire_bytes = packet
+    captured = len(data)
+    padding = -captured % 4
+    length = 32 + captured + padding
+    high, low = t_ns >> 32, t_ns & 0xFFFFFFFF
+    head = _PACKET_HEAD.pack(6, length, interface, high, low, captured, wire_bytes)
+    return head + data + _PADDING[padding] + _BLOCK_END.pack(length)
 
 
 def ip_packet(linktype: int, frame: bytes) -> bytes | None:
@@ -169,77 +175,109 @@ def ip_packet(linktype: int, frame: bytes) -> bytes | None:
     Raises:
         RemoteError: a link type that this reader does not know.
     """
-    if linktype == LINKTYPE_ETHERNET:
-        return _ethertype(frame, 12)
     if linktype in (LINKTYPE_RAW, LINKTYPE_IPV4, LINKTYPE_IPV6):
         return frame
+    kind, body = link_payload(linktype, frame)
+    return body if kind in (ETHERTYPE_IPV4, ETHERTYPE_IPV6) else None
+
+
+def link_payload(linktype: int, frame: bytes) -> tuple[int, bytes]:
+    """Ethertype of a frame (VLAN tags skipped) and what it carries; 0 and nothing where unknown.
+
+    Raises:
+        RemoteError: a link type that this reader does not know, or one without Ethertypes.
+    """
+    if linktype == LINKTYPE_ETHERNET:
+        return _ethertype(frame, 12)
     if linktype == LINKTYPE_LINUX_SLL:
         return _ethertype(frame, 14)
     if linktype == LINKTYPE_LINUX_SLL2:
-        return frame[20:] if frame[:2] in (b"\x08\x00", b"\x86\xdd") else None
-    if linktype == LINKTYPE_IEEE802_11:
-        return _wifi(frame)
-    if linktype == LINKTYPE_IEEE802_11_RADIOTAP:
-        if len(frame) < 4:
-            return None
-        return _wifi(frame[int.from_bytes(frame[2:4], "little") :])
+        return int.from_bytes(frame[:2], "big"), frame[20:]
+    if linktype in (LINKTYPE_IEEE802_11, LINKTYPE_IEEE802_11_RADIOTAP):
+        return _wifi(frame[radiotap_length(linktype, frame) :])
     raise RemoteError(f"link type {linktype} cannot be read", remedy="capture Ethernet or 802.11")
 
 
-def _ethertype(frame: bytes, position: int) -> bytes | None:
-    """What follows an Ethertype at `position`, VLAN tags skipped, when it is IP."""
+def radiotap_length(linktype: int, frame: bytes) -> int:
+    """Octets that the capture put before the 802.11 frame itself (radiotap.org)."""
+    if linktype != LINKTYPE_IEEE802_11_RADIOTAP:
+        return 0
+    return int.from_bytes(frame[2:4], "little") if len(frame) >= 4 else len(frame)
+
+
+def _ethertype(frame: bytes, position: int) -> tuple[int, bytes]:
+    """The Ethertype at `position`, VLAN tags skipped, and what follows it."""
     kind = frame[position : position + 2]
     while kind in (b"\x81\x00", b"\x88\xa8"):
         position += 4
         kind = frame[position : position + 2]
-    return frame[position + 2 :] if kind in (b"\x08\x00", b"\x86\xdd") else None
+    return int.from_bytes(kind, "big"), frame[position + 2 :]
 
 
-def _wifi(frame: bytes) -> bytes | None:
-    """The IP packet of an unencrypted 802.11 data frame (IEEE 802.11 s9.2.3, s9.3.2)."""
+def _wifi(frame: bytes) -> tuple[int, bytes]:
+    """What an unencrypted 802.11 data frame carries (IEEE 802.11 s9.2.3, s9.3.2)."""
+    nothing = (0, b"")
     if len(frame) < 24 or frame[0] & 0x0C != 0x08 or frame[0] & 0x40:
-        return None  # no data frame, or one without a body
+        return nothing  # no data frame, or one without a body
     flags = frame[1]
     if flags & 0x40:
-        return None  # protected: the octets are ciphertext
+        return nothing  # protected: the octets are ciphertext
     length = 24
     if flags & 0x03 == 0x03:
         length += 6  # fourth address
     if frame[0] & 0x80:
         if len(frame) > length and frame[length] & 0x80:
-            return None  # A-MSDU: several packets in one frame, not taken apart here
+            return nothing  # A-MSDU: several packets in one frame, not taken apart here
         length += 2
         if flags & 0x80:
             length += 4  # HT control
     if frame[length : length + 6] != b"\xaa\xaa\x03\x00\x00\x00":
-        return None
+        return nothing
     return _ethertype(frame, length + 6)
 
 
-def udp_datagram(packet: bytes, depth: int = 3) -> tuple[int, bytes]:
-    """Destination port and payload of the UDP datagram in an IP packet, through IP-in-IP.
+class Datagram(NamedTuple):
+    """A UDP datagram and the addresses of the IP packet round it."""
 
-    Port 0 and nothing for anything else. Fragments after the first hold no UDP header; `depth`
-    bounds the nesting.
+    source: bytes
+    destination: bytes
+    source_port: int
+    destination_port: int
+    payload: bytes
+
+
+def datagram(packet: bytes, depth: int = 3) -> Datagram | None:
+    """The UDP datagram in an IP packet, through IP-in-IP; None for anything else.
+
+    Fragments after the first hold no UDP header. `depth` is how many IP headers may stand before
+    it: 1 looks into no tunnel.
     """
-    nothing = (0, b"")
     while depth and len(packet) >= 20:
         depth -= 1
         version = packet[0] >> 4
         if version == 4:
             if int.from_bytes(packet[6:8], "big") & 0x1FFF:
-                return nothing
+                return None
             protocol, header = packet[9], 4 * (packet[0] & 0x0F)
             end = int.from_bytes(packet[2:4], "big")  # drops Ethernet padding and FCS
+            addresses = packet[12:16], packet[16:20]
         elif version == 6 and len(packet) >= 40:
             protocol, header = packet[6], 40
             end = 40 + int.from_bytes(packet[4:6], "big")
+            addresses = packet[8:24], packet[24:40]
         else:
-            return nothing
+            return None
         body = packet[header : max(end, header)]
         if protocol == 17 and len(body) >= 8:
-            return int.from_bytes(body[2:4], "big"), body[8:]
+            source_port = int.from_bytes(body[:2], "big")
+            return Datagram(*addresses, source_port, int.from_bytes(body[2:4], "big"), body[8:])
         if protocol not in (4, 41):  # IPv4 or IPv6 inside (RFC 2003, RFC 2473)
-            return nothing
+            return None
         packet = body
-    return nothing
+    return None
+
+
+def udp_datagram(packet: bytes, depth: int = 3) -> tuple[int, bytes]:
+    """Destination port and payload of a `datagram`; port 0 and nothing where there is none."""
+    found = datagram(packet, depth)
+    return (found.destination_port, found.payload) if found else (0, b"")

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import csv
 import errno
-import json
 import os
 import struct
-from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any, NamedTuple, TextIO
+from typing import Annotated, Literal, NamedTuple, TextIO
+
+import msgspec
 
 from mpa_hil.traffic.endpoint import FORMAT, HEADER, ROW_BYTES
 from radios.errors import RemoteError
+
+_LARGEST = 1 << 62
+_Whole = Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
+_Errno = Annotated[int, msgspec.Meta(ge=0, le=4095)]
 
 
 class Arrival(NamedTuple):
@@ -89,6 +94,47 @@ class EndpointRecord:
     unstamped: int
 
 
+class _Reading(msgspec.Struct):
+    """The two clocks read together (`mpa_hil.traffic.endpoint.clock_offset`), ns."""
+
+    realtime_ns: _Whole
+    offset_ns: _Whole
+    width_ns: _Count
+
+
+class _Sender(msgspec.Struct):
+    """One flow sent, as the header has it."""
+
+    flow: str
+    ssrc: int
+    sent: _Count
+    start_ns: _Whole | None
+    spacing_ns: Annotated[int, msgspec.Meta(gt=0, le=_LARGEST)]
+    payload_bytes: _Count
+    errors: list[tuple[_Count, _Errno]]
+    skips: list[tuple[_Count, _Count]]
+
+
+class _Receiver(msgspec.Struct):
+    """One receiving socket, as the header has it."""
+
+    rows: _Count
+    foreign: _Count
+    unstamped: _Count
+    dropped_by_socket: _Count
+
+
+class _Header(msgspec.Struct):
+    """The first line of a record file."""
+
+    format: str
+    host: str
+    byteorder: Literal["little", "big"]
+    clock: tuple[_Reading, _Reading]
+    send: list[_Sender]
+    receive: list[_Receiver]
+
+
 def decode(data: bytes, where: str = "flow record") -> EndpointRecord:
     """Decode an endpoint's record file.
 
@@ -98,77 +144,84 @@ def decode(data: bytes, where: str = "flow record") -> EndpointRecord:
     Raises:
         RemoteError: not such a file, or cut short.
     """
-    line, newline, body = data.partition(b"\n")
-    try:
-        header: dict[str, Any] = json.loads(line) if newline else {}
-    except ValueError:
-        header = {}
-    if header.get("format") != FORMAT:
-        raise RemoteError(f"not a {FORMAT} file", where=where, remedy="was the endpoint stopped?")
-    order = "<" if header["byteorder"] == "little" else ">"
-    expected = sum(8 * f["sent"] for f in header["send"])
-    expected += sum(ROW_BYTES * s["rows"] for s in header["receive"])
+    line, _, body = data.partition(b"\n")
+    header = _header(line, where)
+    order = "<" if header.byteorder == "little" else ">"
+    expected = sum(8 * flow.sent for flow in header.send)
+    expected += sum(ROW_BYTES * sink.rows for sink in header.receive)
     if len(body) != expected:
         raise RemoteError(f"{len(body)} octets of records where {expected} belong", where=where)
     position = 0
     sent = []
-    for entry in header["send"]:
-        end = position + 8 * entry["sent"]
-        sent.append(
-            _sent_flow(entry, list(struct.unpack(f"{order}{entry['sent']}q", body[position:end])))
-        )
+    for flow in header.send:
+        end = position + 8 * flow.sent
+        stamps = struct.unpack(f"{order}{flow.sent}q", body[position:end])
+        sent.append(_sent_flow(flow, stamps))
         position = end
-    first, last = header["clock"]
-    arrivals: dict[int, list[Arrival]] = {}
-    convert = _to_monotonic(first, last)
-    row = struct.Struct(f"{order}qq")
-    for sink in header["receive"]:
-        for _ in range(sink["rows"]):
-            *_, ssrc, stamp, sequence = HEADER.unpack_from(body, position)
-            seconds, nanoseconds = row.unpack_from(body, position + HEADER.size)
-            received = convert(seconds * 1_000_000_000 + nanoseconds)
-            arrivals.setdefault(ssrc, []).append(Arrival(sequence, stamp, received))
-            position += ROW_BYTES
+    first, last = header.clock
+    rows = body[position:]
     return EndpointRecord(
-        host=header["host"],
+        host=header.host,
         sent=tuple(sent),
-        arrivals=arrivals,
-        offset_ns=first["offset_ns"],
-        offset_drift_ns=last["offset_ns"] - first["offset_ns"],
-        offset_width_ns=max(first["width_ns"], last["width_ns"]),
-        dropped_by_socket=sum(s["dropped_by_socket"] for s in header["receive"]),
-        foreign=sum(s["foreign"] for s in header["receive"]),
-        unstamped=sum(s["unstamped"] for s in header["receive"]),
+        arrivals=_arrivals(rows, order, _to_monotonic(first, last)),
+        offset_ns=first.offset_ns,
+        offset_drift_ns=last.offset_ns - first.offset_ns,
+        offset_width_ns=max(first.width_ns, last.width_ns),
+        dropped_by_socket=sum(s.dropped_by_socket for s in header.receive),
+        foreign=sum(s.foreign for s in header.receive),
+        unstamped=sum(s.unstamped for s in header.receive),
     )
 
 
-def _sent_flow(entry: dict[str, Any], sent_ns: list[int]) -> SentFlow:
+def _header(line: bytes, where: str) -> _Header:
+    """The first line, checked."""
+    remedy = "was the endpoint stopped?"
+    try:
+        header = msgspec.json.decode(line, type=_Header)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RemoteError(f"not a {FORMAT} file ({error})", where=where, remedy=remedy) from None
+    if header.format != FORMAT:
+        raise RemoteError(f"not a {FORMAT} file", where=where, remedy=remedy)
+    return header
+
+
+def _arrivals(rows: bytes, order: str, convert: Callable[[int], int]) -> dict[int, list[Arrival]]:
+    """Received packets by SSRC, in order of arrival. Sockets' rows follow one another."""
+    arrivals: dict[int, list[Arrival]] = {}
+    stamps = struct.Struct(f"{order}{HEADER.size}xqq").iter_unpack(rows)
+    heads = struct.Struct(f"{HEADER.format}16x").iter_unpack(rows)
+    for (*_, ssrc, sent_ns, sequence), (seconds, nanoseconds) in zip(heads, stamps, strict=True):
+        received_ns = convert(seconds * 1_000_000_000 + nanoseconds)
+        arrivals.setdefault(ssrc, []).append(Arrival(sequence, sent_ns, received_ns))
+    return arrivals
+
+
+def _sent_flow(entry: _Sender, sent_ns: Sequence[int]) -> SentFlow:
     """The sending half of one flow; slot of packet n = n + slots skipped up to it."""
-    skips: list[list[int]] = entry["skips"]
-    positions = [sequence for sequence, _ in skips]
-    totals = [0, *accumulate(count for _, count in skips)]
-    start_ns, spacing_ns = entry["start_ns"], entry["spacing_ns"]
-    lateness = array("q")
+    positions = [sequence for sequence, _ in entry.skips]
+    totals = [0, *accumulate(count for _, count in entry.skips)]
+    start_ns = entry.start_ns or 0  # null: it was never started, so nothing was sent
+    lateness = []
     for sequence, stamp in enumerate(sent_ns):
         slot = sequence + totals[bisect_right(positions, sequence)]
-        lateness.append(stamp - start_ns - slot * spacing_ns)
+        lateness.append(stamp - start_ns - slot * entry.spacing_ns)
     return SentFlow(
-        flow=entry["flow"],
-        ssrc=entry["ssrc"],
-        spacing_ns=spacing_ns,
-        size_bytes=12 + entry["payload_bytes"],
+        flow=entry.flow,
+        ssrc=entry.ssrc,
+        spacing_ns=entry.spacing_ns,
+        size_bytes=12 + entry.payload_bytes,
         sent_ns=sent_ns,
         lateness_ns=lateness,
-        errors=dict(entry["errors"]),
+        errors=dict(entry.errors),
         skipped=totals[-1],
     )
 
 
-def _to_monotonic(first: dict[str, int], last: dict[str, int]) -> Callable[[int], int]:
+def _to_monotonic(first: _Reading, last: _Reading) -> Callable[[int], int]:
     """CLOCK_REALTIME ns to CLOCK_MONOTONIC ns, between two readings of their offset."""
-    begin, offset = first["realtime_ns"], first["offset_ns"]
-    span = max(last["realtime_ns"] - begin, 1)
-    drift = last["offset_ns"] - offset
+    begin, offset = first.realtime_ns, first.offset_ns
+    span = max(last.realtime_ns - begin, 1)
+    drift = last.offset_ns - offset
 
     def convert(realtime_ns: int) -> int:
         return realtime_ns - offset - drift * (realtime_ns - begin) // span
@@ -207,10 +260,13 @@ PACKETS_COLUMNS = (
     "received_ns",
     "size",
     "note",
+    "kind",
 )
 
 
-def write_packets(out: TextIO, run: int, scheme: str, logs: Iterable[FlowLog]) -> int:
+def write_packets(
+    out: TextIO, run: int, scheme: str, logs: Iterable[FlowLog], kind: str = "handover"
+) -> int:
     """Append the packets of one run to packets.csv; returns the number of rows.
 
     The header line is written when `out` stands at its beginning. Columns: ``run`` number from 1;
@@ -233,7 +289,7 @@ def write_packets(out: TextIO, run: int, scheme: str, logs: Iterable[FlowLog]) -
             for copy, received_ns in enumerate(received):
                 note = "duplicate" if copy else _note(log, sequence)
                 front = (run, scheme, log.flow, log.direction, sequence)
-                writer.writerow((*front, sent_ns, received_ns, log.size_bytes, note))
+                writer.writerow((*front, sent_ns, received_ns, log.size_bytes, note, kind))
                 rows += 1
     return rows
 

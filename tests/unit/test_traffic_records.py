@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import io
@@ -107,7 +108,19 @@ def test_packets_csv() -> None:
         ("2", "", "late"),
         ("3", str(81 * MS), ""),
     ]
-    assert rows[5]["run"] == "2"
+    assert (rows[5]["run"], rows[5]["kind"]) == ("2", "handover")
+
+
+@given(st.text(max_size=12), st.sampled_from([None, -1, 1 << 70, "x", [], {}]), st.integers(0, 400))
+def test_hostile_headers_raise_only_the_declared_error(text: str, value: Any, at: int) -> None:
+    plain = record([1, 2, 3], [(7, 1, 5)])
+    header = json.loads(plain.split(b"\n")[0])
+    for part in (header, header["send"][0], header["receive"][0], header["clock"][1]):
+        part[list(part)[at % len(part)]] = text if at % 2 else value
+    whole = plain[:at] + text.encode("utf-8", "replace") + plain[at:]
+    for data in (json.dumps(header).encode() + b"\n", whole):
+        with contextlib.suppress(RemoteError):
+            decode(data)
 
 
 @given(st.binary(max_size=200))
