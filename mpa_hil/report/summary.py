@@ -5,7 +5,7 @@ Keys are a contract: one that is there keeps its name, unit and meaning; new one
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -39,6 +39,7 @@ EVENT_PHASES = {
 """The event log's names for phases, where they are not the summary's keys."""
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class PerDirection(msgspec.Struct, Generic[T], frozen=True):
@@ -104,11 +105,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     l2_ms: float | None = None
     l3_ms: float | None = None
     gap_ms: PerDirection[float | None]
-    sent: PerDirection[int]
-    received: PerDirection[int]
-    lost: PerDirection[int]
-    duplicated: PerDirection[int]
-    reordered: PerDirection[int]
+    sent: PerDirection[int | None]
+    received: PerDirection[int | None]
+    lost: PerDirection[int | None]
+    duplicated: PerDirection[int | None]
+    reordered: PerDirection[int | None]
     jitter_ms: PerDirection[float | None]
     delay_ms: PerDirection[Delay]
     mos: PerDirection[float | None]
@@ -117,8 +118,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     eap: Eap | None = None
     gap_flow: str = ""
     voice_flow: str = ""
-    flows: dict[str, PerDirection[FlowSummary]] = {}
+    flows: dict[str, PerDirection[FlowSummary | None]] = {}
     error: str | None = None
+    number: int = 0
+    """Which run of the experiment, from 1 in order of execution; names its files. 0: unknown."""
 
 
 class Scheme(msgspec.Struct, frozen=True):
@@ -154,6 +157,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     schemes: dict[str, Scheme]
     verdict: VerdictSummary | None = None
+    notes: list[str] = []
+    """What was amiss with the data and was passed over, and with which run."""
 
 
 def flow_summary(figures: FlowFigures) -> FlowSummary:
@@ -191,41 +196,42 @@ def make_run(
     signalling: Mapping[str, Signalling] | None = None,
     eap: Eap | None = None,
     error: str | None = None,
+    number: int = 0,
 ) -> Run:
     """A RUN from the figures of its flows.
 
     Args:
-        flows: figures by flow name, then by direction ("downlink", "uplink").
+        flows: figures by flow name, then by direction ("downlink", "uplink"). A flow may go one
+            way only: figures of the other are None.
         voice_flow: the flow whose counts, jitter, delay and MOS stand at the top.
         gap_flow: the flow whose gap stands at the top: the one with the finest spacing.
         phases_ms: with ``remainder`` and ``total``, see `complete_phases`.
 
     Raises:
-        LocalError: a flow named is not there, or lacks a direction.
+        LocalError: a flow named was not measured.
     """
     for name in (voice_flow, gap_flow):
-        if set(flows.get(name, {})) != set(DIRECTIONS):
-            raise LocalError(f"flow {name!r} was not measured in both directions")
+        if not flows.get(name):
+            raise LocalError(f"flow {name!r} was not measured")
     stored = {
-        name: PerDirection(flow_summary(ways["downlink"]), flow_summary(ways["uplink"]))
+        name: PerDirection(*(flow_summary(ways[d]) if d in ways else None for d in DIRECTIONS))
         for name, ways in flows.items()
-        if set(ways) == set(DIRECTIONS)
     }
-    down, up = stored[voice_flow].downlink, stored[voice_flow].uplink
-    gaps = stored[gap_flow]
+    voice, gaps = stored[voice_flow], stored[gap_flow]
+    ways = (voice.downlink, voice.uplink)
     return Run(
         ok=ok,
         l2_ms=l2_ms,
         l3_ms=l3_ms,
-        gap_ms=PerDirection(gaps.downlink.gap_ms, gaps.uplink.gap_ms),
-        sent=PerDirection(down.sent, up.sent),
-        received=PerDirection(down.received, up.received),
-        lost=PerDirection(down.lost, up.lost),
-        duplicated=PerDirection(down.duplicated, up.duplicated),
-        reordered=PerDirection(down.reordered, up.reordered),
-        jitter_ms=PerDirection(down.jitter_ms, up.jitter_ms),
-        delay_ms=PerDirection(down.delay_ms, up.delay_ms),
-        mos=PerDirection(down.mos, up.mos),
+        gap_ms=_each(gaps, lambda flow: flow.gap_ms),
+        sent=_each(voice, lambda flow: flow.sent),
+        received=_each(voice, lambda flow: flow.received),
+        lost=_each(voice, lambda flow: flow.lost),
+        duplicated=_each(voice, lambda flow: flow.duplicated),
+        reordered=_each(voice, lambda flow: flow.reordered),
+        jitter_ms=_each(voice, lambda flow: flow.jitter_ms),
+        delay_ms=PerDirection(*(w.delay_ms if w else Delay(None, None, None) for w in ways)),
+        mos=_each(voice, lambda flow: flow.mos),
         phases_ms=dict(phases_ms or {}),
         signalling=dict(signalling or {}),
         eap=eap,
@@ -233,12 +239,22 @@ def make_run(
         voice_flow=voice_flow,
         flows=stored,
         error=error,
+        number=number,
     )
 
 
-def failed_run(error: str) -> Run:
+def _each(
+    flow: PerDirection[FlowSummary | None], pick: Callable[[FlowSummary], U | None]
+) -> PerDirection[U | None]:
+    """One figure of a flow in both directions; None for the way that it does not go."""
+    return PerDirection(
+        *(None if way is None else pick(way) for way in (flow.downlink, flow.uplink))
+    )
+
+
+def failed_run(error: str, number: int = 0) -> Run:
     """A run that ended before anything could be measured."""
-    nothing, unknown = PerDirection(0, 0), PerDirection[float | None](None, None)
+    nothing, unknown = PerDirection[int | None](0, 0), PerDirection[float | None](None, None)
     no_delay = Delay(None, None, None)
     return Run(
         ok=False,
@@ -252,6 +268,7 @@ def failed_run(error: str) -> Run:
         delay_ms=PerDirection(no_delay, no_delay),
         mos=unknown,
         error=error,
+        number=number,
     )
 
 
@@ -269,7 +286,8 @@ def complete_phases(phases_ms: Mapping[str, float], total_ms: float) -> dict[str
     if unknown:
         raise LocalError(f"no phases are called {', '.join(sorted(unknown))}")
     ordered = {name: named[name] for name in PHASES if name in named}
-    return {**ordered, "remainder": total_ms - sum(ordered.values()), "total": total_ms}
+    remainder = round(total_ms - sum(ordered.values()), 6)  # to the nanosecond
+    return {**ordered, "remainder": remainder, "total": total_ms}
 
 
 def make_scheme(runs: Sequence[Run]) -> Scheme:
@@ -281,11 +299,11 @@ def median_of(runs: Sequence[Run]) -> dict[str, Any]:
     """The median of every number in the runs that are ok, in the same shape as a RUN.
 
     A number that some runs lack is the median of those that have it; truth values and text are
-    left out, and so are the per-flow details.
+    left out, and so are the per-flow details and the runs' numbers.
     """
     plain = [msgspec.to_builtins(run) for run in runs if run.ok]
     for run in plain:
-        del run["flows"]
+        del run["flows"], run["number"]
     merged = _median_leaves(plain)
     return merged if isinstance(merged, dict) else {}
 

@@ -97,8 +97,8 @@ def _call(runs: Sequence[Run], direction: Direction, seed: int) -> list[str]:
         count(lost.median),
         count(lost.maximum),
         count(sent.median),
-        count(max(run.duplicated.of(direction) for run in runs)),
-        count(max(run.reordered.of(direction) for run in runs)),
+        count(max(run.duplicated.of(direction) or 0 for run in runs)),
+        count(max(run.reordered.of(direction) or 0 for run in runs)),
         middle(lambda run: run.jitter_ms.of(direction), 2),
         middle(lambda run: run.delay_ms.of(direction).p95, 1),
         middle(lambda run: run.mos.of(direction), 2),
@@ -159,13 +159,14 @@ def _phase(scheme: Scheme, run: Run, phase: str) -> str:
 
 
 def verdict_lines(summary: Summary) -> list[str]:
-    """The checks one a line, then the verdict or why it is refused; failed runs first."""
+    """The checks one a line, then the verdict or why it is refused; failed runs and notes first."""
     lines = [
         f"FAILED    {name}, run {number}: {run.error or 'no reason recorded'}"
         for name, scheme in summary.schemes.items()
         for number, run in enumerate(scheme.runs, 1)
         if not run.ok
     ]
+    lines += [f"NOTE      {note}" for note in summary.notes]
     if summary.verdict is None:
         return lines
     marks = {True: "ok", False: "FAILED", None: "not made"}

@@ -47,27 +47,39 @@ class QuietRun:
     spacing_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A run that should have been there to check with, and why it is not."""
+
+    reason: str
+
+
 def judge(
-    null: Iterable[QuietRun] | None,
-    control: Iterable[QuietRun] | None,
+    null: Iterable[QuietRun] | Missing | None,
+    control: Iterable[QuietRun] | Missing | None,
     agreements: Iterable[tuple[str, Agreement]],
+    uncompared: Iterable[str] = (),
 ) -> Verdict:
     """Make the checks.
 
     Args:
         null: flows of the run without a switch: none may lose, duplicate, or have a hole of more
-            than one packet interval beyond the nominal spacing. None: there was no such run.
+            than one packet interval beyond the nominal spacing. None: none was asked for.
         control: flows of the same switch without holding packets: at least one must lose, or the
             probe is blind. None: no scheme holds packets, so no control is needed.
         agreements: a name and the comparison of both observers, per switch and direction.
+        uncompared: switches and directions that could not be compared, each with the reason.
     """
-    return Verdict((_null(null), _control(control), _observers(list(agreements))))
+    observers = _observers(list(agreements), list(uncompared))
+    return Verdict((_null(null), _control(control), observers))
 
 
-def _null(runs: Iterable[QuietRun] | None) -> Check:
+def _null(runs: Iterable[QuietRun] | Missing | None) -> Check:
     name = "null run clean"
     if runs is None:
         return Check(name, None, "no run without a switch was made")
+    if isinstance(runs, Missing):
+        return Check(name, False, runs.reason)
     flows = list(runs)
     dirty = [_complaint(f) for f in flows if _is_dirty(f)]
     if dirty:
@@ -89,22 +101,26 @@ def _complaint(flow: QuietRun) -> str:
     )
 
 
-def _control(runs: Iterable[QuietRun] | None) -> Check:
+def _control(runs: Iterable[QuietRun] | Missing | None) -> Check:
     name = "control without holding loses"
     if runs is None:
         return Check(name, None, "no scheme here holds packets")
+    if isinstance(runs, Missing):
+        return Check(name, False, runs.reason)
     lost = sum(f.lost for f in runs)
     if lost:
         return Check(name, True, f"{lost} packets lost without holding")
     return Check(name, False, "nothing was lost without holding, so the probe does not see losses")
 
 
-def _observers(agreements: list[tuple[str, Agreement]]) -> Check:
+def _observers(agreements: list[tuple[str, Agreement]], uncompared: list[str]) -> Check:
     name = "observers agree"
+    left_out = f"{len(uncompared)} not compared: {uncompared[0]}" if uncompared else ""
     if not agreements:
-        return Check(name, None, "no capture to compare with")
+        return Check(name, None, left_out or "no capture to compare with")
     apart = [f"{where}: {a}" for where, a in agreements if not a.agrees]
     if apart:
         return Check(name, False, f"{len(apart)} of {len(agreements)} switches; {apart[0]}")
     worst = max(a.difference_ms for _, a in agreements)
-    return Check(name, True, f"{len(agreements)} comparisons, at most {worst:.3f} ms apart")
+    detail = f"{len(agreements)} comparisons, at most {worst:.3f} ms apart"
+    return Check(name, True, f"{detail}; {left_out}" if left_out else detail)

@@ -18,9 +18,11 @@ from mpa_hil.traffic.codecs import Codec
 from mpa_hil.traffic.records import Arrival, FlowLog
 
 WAITING_TIME_NS = 3_000_000_000
-"""A packet that takes longer is lost (RFC 7680 s2.5 wants the threshold stated)."""
+"""A packet that takes longer is lost (RFC 7680 s2.5 wants the threshold stated); the default."""
 PLAYOUT_NS = 150_000_000
 """Play-out deadline of a conversation: later than ITU-T G.114's 150 ms is too late to be heard."""
+_NEVER_NS = PLAYOUT_NS + 1
+"""Stands for the delay of a packet that was lost."""
 MOS_WINDOW_NS = 10_000_000_000
 """MOS is of the 10 s round the handover: 5 s to either side of the window's middle."""
 PDV_QUANTILE = 0.999
@@ -68,7 +70,8 @@ class FlowFigures:
     gap_end_ns: int | None
     """Arrival of the first packet after it; None when the flow never came back."""
     lost_gap_ms: float
-    """Loss-derived gap (RFC 6412 s3.6.4): packets lost that were sent in the window, x spacing."""
+    """Loss-derived gap (RFC 6412 s3.6.4): packets lost that were due in the window, x spacing. A
+    packet is due one shortest transit time after it was sent."""
     sender_hole_ms: float
     """Largest hole between two sends in the same time, less the spacing: what of the gap could be
     the sender's own doing."""
@@ -90,14 +93,21 @@ def quantile(ordered: Sequence[float], q: float) -> float:
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
 
 
+def shortest_transit_ns(log: FlowLog) -> int:
+    """Least difference of a packet's two stamps; 0 when none arrived.
+
+    The path's shortest delay, and where the ends share no clock, their clocks' difference as well:
+    in both cases a send stamp plus this is when the packet was due on the receiver's clock.
+    """
+    return min((a.received_ns - a.sent_ns for a in log.arrivals), default=0)
+
+
 def clock_difference_ns(log: FlowLog) -> int:
     """What to add to a send stamp to put it on the receiver's clock, up to the path's delay."""
-    if log.shared_clock or not log.arrivals:
-        return 0
-    return min(a.received_ns - a.sent_ns for a in log.arrivals)
+    return 0 if log.shared_clock else shortest_transit_ns(log)
 
 
-def first_copies(log: FlowLog) -> list[Arrival]:
+def first_copies(log: FlowLog, waiting_ns: int = WAITING_TIME_NS) -> list[Arrival]:
     """First copy of each packet that arrived within the waiting time, in order of arrival.
 
     Send stamps are put on the receiver's clock. A number that was never sent is not ours.
@@ -109,7 +119,7 @@ def first_copies(log: FlowLog) -> list[Arrival]:
         if sequence in seen or sequence >= len(log.sent_ns):
             continue
         seen.add(sequence)
-        if received_ns - sent_ns - difference <= WAITING_TIME_NS:
+        if received_ns - sent_ns - difference <= waiting_ns:
             kept.append(Arrival(sequence, sent_ns + difference, received_ns))
     return kept
 
@@ -176,10 +186,21 @@ def largest_gap(times_ns: Sequence[int], window: Window) -> Gap:
     return best
 
 
-def figures(log: FlowLog, window: Window, codec: Codec | None = None) -> FlowFigures:
-    """All figures of one flow. `codec` names the voice; without it there is no MOS."""
-    copies = first_copies(log)
-    difference = clock_difference_ns(log)
+def figures(
+    log: FlowLog,
+    window: Window,
+    codec: Codec | None = None,
+    waiting_ns: int = WAITING_TIME_NS,
+) -> FlowFigures:
+    """All figures of one flow.
+
+    Args:
+        window: the handover, on the receiver's clock.
+        codec: names the voice; without it there is no MOS.
+        waiting_ns: a packet that takes longer is lost.
+    """
+    copies = first_copies(log, waiting_ns)
+    difference, shortest = clock_difference_ns(log), shortest_transit_ns(log)
     sent_ns = [stamp + difference for stamp in log.sent_ns]
     delays = sorted(a.received_ns - a.sent_ns for a in copies)
     known = delays if log.shared_clock else []
@@ -190,8 +211,8 @@ def figures(log: FlowLog, window: Window, codec: Codec | None = None) -> FlowFig
     own = largest_gap(sent_ns, _sending_time(gap, copies, window))
     lost_inside = sum(
         1
-        for sequence, stamp in enumerate(sent_ns)
-        if window.start_ns <= stamp <= window.end_ns and sequence not in got
+        for sequence, stamp in enumerate(log.sent_ns)
+        if window.start_ns <= stamp + shortest <= window.end_ns and sequence not in got
     )
     rating = _rating(sent_ns, copies, window, codec)
     return FlowFigures(
@@ -239,7 +260,7 @@ def _rating(
     begin, end = middle - MOS_WINDOW_NS // 2, middle + MOS_WINDOW_NS // 2
     delays = {a.sequence: a.received_ns - a.sent_ns for a in copies}
     pattern = [
-        delays.get(sequence, WAITING_TIME_NS) > PLAYOUT_NS
+        delays.get(sequence, _NEVER_NS) > PLAYOUT_NS
         for sequence, stamp in enumerate(sent_ns)
         if begin <= stamp <= end
     ]

@@ -22,9 +22,10 @@ from mpa_hil.report.summary import (
     failed_run,
     flow_summary,
     make_run,
+    make_scheme,
     median_of,
 )
-from mpa_hil.report.verdict import QuietRun, judge
+from mpa_hil.report.verdict import Missing, QuietRun, judge
 from mpa_hil.traffic.codecs import CODECS
 from mpa_hil.traffic.figures import FlowFigures, Window, figures
 from mpa_hil.traffic.observer import agree
@@ -80,8 +81,21 @@ def test_headline_figures_come_from_the_flows_named() -> None:
     assert made.gap_ms.downlink == probe.gap_ms == 186
     assert (made.lost.downlink, made.lost.uplink) == (10, 0)
     assert made.flows["voice"].of("downlink").lost_gap_ms == 200
-    with pytest.raises(LocalError, match="both directions"):
+    with pytest.raises(LocalError, match="not measured"):
         make_run(flows, voice_flow="voice", gap_flow="absent")
+
+
+def test_a_flow_that_goes_one_way_has_no_figures_for_the_other() -> None:
+    flows = {"voice": {"uplink": measured(20, range(80, 90))}}
+    made = make_run(flows, voice_flow="voice", gap_flow="voice", number=3)
+    assert (made.lost.downlink, made.lost.uplink) == (None, 10)
+    assert (made.gap_ms.downlink, made.gap_ms.uplink) == (None, 200)
+    assert made.flows["voice"].downlink is None
+    middle = median_of([made, made])
+    assert middle["lost"] == {"uplink": 10}
+    assert "number" not in middle
+    text = encode(msgspec.structs.replace(summary(), schemes={"x": make_scheme([made])}))
+    assert decode(text).schemes["x"].runs == [made]
 
 
 def test_every_figure_of_a_flow_is_stored() -> None:
@@ -134,12 +148,23 @@ def test_verdict_is_refused_with_its_reason() -> None:
         (judge([quiet(duplicated=2)], None, []), "2 doubled"),
         (judge([quiet(gap_ms=21)], None, []), "gap 21.0 ms"),
         (judge([], None, []), "nothing was sent"),
+        (judge(Missing("the null run failed"), None, []), "the null run failed"),
+        (judge([quiet()], Missing("no control"), []), "no control"),
         (judge([quiet()], [quiet()], []), "does not see losses"),
         (judge([quiet()], None, [("a", fine), ("run 2", agree(10, 15, 1))]), "1 of 2 switches"),
     )
     for verdict, reason in cases:
         assert len(verdict.refused) == 1
         assert reason in verdict.refused[0]
+
+
+def test_what_was_not_compared_is_said() -> None:
+    some = judge([quiet()], None, [("a", agree(10, 10, 1))], ["run 2 uplink: dropped 3"])
+    assert some.checks[2].passed
+    assert "1 not compared: run 2 uplink: dropped 3" in some.checks[2].detail
+    none = judge([quiet()], None, [], ["run 2 uplink: dropped 3"])
+    assert none.checks[2].passed is None
+    assert none.refused == ()
 
 
 def test_summary_types_encode_without_loss() -> None:

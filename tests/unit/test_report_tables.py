@@ -7,7 +7,7 @@ import io
 import msgspec
 from report_sample import good_verdict, run, summary
 
-from mpa_hil.report.summary import Summary, make_scheme
+from mpa_hil.report.summary import PerDirection, Summary, make_scheme
 from mpa_hil.report.tables import NARROWEST, PLAIN_WIDTH, median_run, render
 from mpa_hil.report.verdict import QuietRun, judge
 
@@ -106,3 +106,15 @@ def test_no_runs_and_no_verdict_print_dashes() -> None:
     assert "reactive" in text
     assert "Where the time went" not in text
     assert "passed every check" not in text
+
+
+def test_notes_are_printed_and_one_way_flows_leave_dashes() -> None:
+    one_way = msgspec.structs.replace(
+        run(12.0, 3), lost=PerDirection(None, 3), duplicated=PerDirection(None, 0)
+    )
+    shown = msgspec.structs.replace(
+        summary(), schemes={"reactive": make_scheme([one_way])}, notes=["run 1: x.pcap was cut off"]
+    )
+    text = printed(shown)
+    assert "NOTE      run 1: x.pcap was cut off" in text
+    assert "reactive down           - " in text
