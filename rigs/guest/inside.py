@@ -5,8 +5,8 @@ Standard library only, for it runs before anything else and Python is slow here.
 prints goes to the second serial line; what it leaves below ``out`` goes, as a tar archive, into the
 second nvdimm, which is a file on the host: memory, so the guest's clock never waits for storage.
 
-With ``"serve": true`` the program also answers `rigs.guest.remote` on a virtio serial port: that is
-how a lab that was left running is explored.
+With ``"serve": true`` the program also answers `rigs.guest.remote` on a virtio serial port
+(`rigs.guest.serving`): that is how a lab that was left running is explored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ MAGIC = b"MPAGUEST"
 HEADER = struct.Struct("!8siQ")
 """Magic, the job's exit status, octets of tar archive that follow at `DATA_OFFSET`."""
 DATA_OFFSET = 4096
-EXEC_PORT = "/dev/vport0p1"
 
 
 class _Counted:
@@ -70,42 +69,14 @@ def deliver(status: int, folder: str) -> None:
         os.fsync(device.fileno())
 
 
-def serve(port_path: str = EXEC_PORT) -> None:
-    """Answer commands from the host, one at a time, for as long as the port stays open.
-
-    A request is a line of JSON ``{"argv": [...], "env": {...}}``; the answer is one too, with the
-    exit status and both outputs in hexadecimal.
-    """
-    with open(port_path, "r+b", buffering=0) as port:
-        pending = b""
-        while True:
-            chunk = port.read(65536)
-            if not chunk:
-                threading.Event().wait(0.2)  # nobody is connected: the port reads as ended
-                continue
-            pending += chunk
-            while b"\n" in pending:
-                line, pending = pending.split(b"\n", 1)
-                answer = json.dumps(_execute(json.loads(line))).encode() + b"\n"
-                while answer:
-                    answer = answer[port.write(answer) :]
-
-
-def _execute(request: dict[str, list[str]]) -> dict[str, object]:
-    try:
-        ended = subprocess.run(request["argv"], capture_output=True, stdin=subprocess.DEVNULL)
-    except OSError as error:
-        return {"status": 127, "stdout": "", "stderr": str(error).encode().hex()}
-    status = ended.returncode if ended.returncode >= 0 else 128 - ended.returncode
-    return {"status": status, "stdout": ended.stdout.hex(), "stderr": ended.stderr.hex()}
-
-
 def main() -> None:
     """Run the job, then deliver; the machine is switched off by the boot script."""
     with open(JOB, encoding="utf-8") as stream:
         job = json.load(stream)
     if job.get("serve"):
-        threading.Thread(target=serve, daemon=True).start()
+        from . import serving
+
+        threading.Thread(target=serving.serve, daemon=True).start()
     status = run_job(job)
     deliver(status, str(job["out"]))
 

@@ -47,16 +47,17 @@ class Settings:
     """How to run the guest.
 
     Attributes:
-        silence_s: wall seconds without any output after which the guest counts as hung.
-        bound_s: wall seconds that the whole run may take.
+        silence_s: wall seconds without any output after which the guest counts as hung; None: a
+            lab that stands says nothing for hours.
+        bound_s: wall seconds that the whole run may take; None: as long as it likes.
         seed: makes the guest's random numbers repeat (virtual clock only).
     """
 
     accelerator: Accelerator
     clock: Clock
     seed: int = 1
-    silence_s: float = 600.0
-    bound_s: float = 7200.0
+    silence_s: float | None = 600.0
+    bound_s: float | None = 7200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +165,13 @@ async def _supervise(
                 output(chunk)
             await process.wait()
     except TimeoutError as error:
+        bounds = []
+        if settings.silence_s is not None:
+            bounds.append(f"silent for {settings.silence_s:.0f} s")
+        if settings.bound_s is not None:
+            bounds.append(f"longer than {settings.bound_s:.0f} s in all")
         raise MachineError(
-            f"the guest hung (silent for {settings.silence_s:.0f} s or longer than"
-            f" {settings.bound_s:.0f} s in all){last_lines(folder)}",
+            f"the guest hung ({' or '.join(bounds)}){last_lines(folder)}",
             where="guest",
             remedy="try again; if it repeats, run with --clock wall",
         ) from error
