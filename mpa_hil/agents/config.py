@@ -102,6 +102,26 @@ class Fields:
         for number, entry in enumerate(self._list(key)):
             yield Fields(entry, f"{self._where}, {key}[{number}]")
 
+    def has(self, key: str) -> bool:
+        """Whether the key is there and not yet taken out."""
+        return key in self._values
+
+    def inner(self, key: str) -> Fields:
+        """The object under a key."""
+        return Fields(self._take(key, None), f"{self._where}, {key}")
+
+    def items(self) -> Iterator[tuple[str, Fields]]:
+        """All values, which must be objects, by key."""
+        for key in tuple(self._values):
+            yield str(key), self.inner(key)
+
+    def integers(self, key: str) -> tuple[int, ...]:
+        """The whole numbers in a list; an absent list is empty."""
+        values = self._list(key)
+        if not all(isinstance(value, int) for value in values):
+            raise self.fault(key, "a list of whole numbers is needed")
+        return tuple(value for value in values if isinstance(value, int))
+
     def networks(self, key: str) -> tuple[IPv4Network, ...]:
         """The IPv4 networks in a list; an absent list is empty."""
         entries = self._list(key)

@@ -59,7 +59,7 @@ class LinkPhases:
         if not self.phase:
             return ()
         if name in FAILURES:
-            # Leaving the old network is announced too, while the supplicant still looks for the new.
+            # Leaving the old network is announced too, while the new one is still looked for.
             return () if self.phase == "scan" else self._go("scan", t_ns, name, "failed")
         if name == wpa_events.AUTHENTICATING:
             return self._go("authentication", t_ns, name)
@@ -93,9 +93,7 @@ class LinkPhases:
         self.phase = "associated"
         return ended
 
-    def _go(
-        self, phase: str, t_ns: int, cause: str, outcome: Outcome = "done"
-    ) -> tuple[Mark, ...]:
+    def _go(self, phase: str, t_ns: int, cause: str, outcome: Outcome = "done") -> tuple[Mark, ...]:
         if self.phase == phase:
             return ()
         if self.phase == "associated":

@@ -48,6 +48,7 @@ _SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
 _UNICAST = 1
 _TO_TABLE = 1
 _PROXY = 0x08
+_PERMANENT = 0x80
 _INHERIT = 1
 _NAME_OCTETS = 15
 
@@ -258,6 +259,37 @@ class ProxyNeighbour:
         index = interface_index(self.interface)
         body = _NEIGHBOUR.pack(AF_INET, index, 0, _PROXY, 0) + attribute(1, self.address.packed)
         return message(kind, flags, body)
+
+
+@dataclass(frozen=True, slots=True)
+class StaticNeighbour:
+    """A permanent ARP entry: the one kind that outlives a link that goes down."""
+
+    interface: str
+    address: IPv4Address
+    link_layer: bytes
+
+    @property
+    def key(self) -> Hashable:
+        return "neighbour", self.interface, self.address
+
+    @property
+    def replaces(self) -> bool:
+        return True
+
+    def create(self) -> bytes:
+        return self._message(_NEW_NEIGHBOUR, CREATE | REPLACE, attribute(2, self.link_layer))
+
+    def replace(self) -> bytes:
+        return self.create()
+
+    def remove(self) -> bytes:
+        return self._message(_DEL_NEIGHBOUR, 0, b"")
+
+    def _message(self, kind: int, flags: int, more: bytes) -> bytes:
+        index = interface_index(self.interface)
+        head = _NEIGHBOUR.pack(AF_INET, index, _PERMANENT, 0, 0)
+        return message(kind, flags, head + attribute(1, self.address.packed) + more)
 
 
 def neighbour_request(interface: str, address: IPv4Address) -> bytes:

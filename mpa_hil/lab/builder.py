@@ -22,6 +22,7 @@ from radios.errors import RemoteError
 from rigs import network
 from rigs.host import Daemon, Host
 from rigs.netns import NamespaceHost
+from rigs.network_plan import mac_of
 from rigs.services import dhcp_server, freeradius, hostapd, wpa_supplicant
 from rigs.services.service import Service
 
@@ -71,6 +72,11 @@ class Lab:
     def fresh(self) -> tuple[Service, ...]:
         """The daemons of the present run."""
         return tuple(self._fresh)
+
+    @property
+    def broken(self) -> bool:
+        """Whether a daemon has died."""
+        return self._death.done()
 
     async def guard(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something with the lab, but not past the death of one of its daemons.
@@ -149,6 +155,8 @@ class Lab:
             return {
                 "static": f"{domain.static_address}/{domain.subnet.prefixlen}",
                 "router": str(domain.router_address),
+                "router_mac": mac_of(f"{domain.name}-router", plan.LAN),
+                "hold_port": servers.HOLD_PORT,
             }
         assert isinstance(options, Reactive)
         return {"rapid_commit": servers.rapid_commit(domain, options)}

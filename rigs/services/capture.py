@@ -93,6 +93,11 @@ class Capture:
         self.path = path
         self._counts: Counts | None = None
 
+    @property
+    def counts(self) -> Counts | None:
+        """What `stop` found; None before."""
+        return self._counts
+
     async def stop(self) -> Counts:
         """End the capture with every packet so far in its file. Safe to repeat.
 

@@ -81,6 +81,10 @@ class Service:
         """Output lines so far: a place in its output for `lines` and `expect`."""
         return self._count
 
+    def since(self, place: int) -> tuple[str, ...]:
+        """Its output lines from a place on, as far as they are kept."""
+        return self.said()[max(0, len(self._lines) - (self._count - place)) :]
+
     async def lines(self, *, backlog: bool = True, since: int | None = None) -> AsyncIterator[str]:
         """Its output lines as they come, until it ends.
 

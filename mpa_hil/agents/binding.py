@@ -1,0 +1,197 @@
+"""The mobile node's end of Mobile IPv4 as a process has it: machine, socket, timer, kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from ipaddress import IPv4Address
+
+from mpa_hil.agents.config import Fields
+from mpa_hil.agents.stdio import Console
+from mpa_hil.kernel.mobile_ip import MobileNodePath
+from mpa_hil.kernel.state import KernelState
+from mpa_hil.mobility.interface import (
+    NS_PER_S,
+    Deregistered,
+    Discarded,
+    Endpoint,
+    Expired,
+    Instant,
+    MobileOutput,
+    Registered,
+    Rejected,
+    Send,
+    TimedOut,
+)
+from mpa_hil.mobility.mip4.authentication import SecurityAssociation
+from mpa_hil.mobility.mip4.codes import meaning
+from mpa_hil.mobility.mip4.mobile_node import MobileNode
+from mpa_hil.mobility.mip4.tuning import Tuning
+
+_RECEIVE_OCTETS = 2048
+
+
+class Binding:
+    """Keeps the home agent told where the node is, and the tunnel where the home agent knows it.
+
+    Args:
+        fields: home_address, home_agent, spi, key, lifetime_s, correspondents.
+        state: ledger of the node's kernel objects.
+        on_bound: called with the care-of address once packets flow both ways.
+        on_failure: called with what went wrong for good.
+    """
+
+    def __init__(
+        self,
+        fields: Fields,
+        state: KernelState,
+        console: Console,
+        on_bound: Callable[[IPv4Address], None],
+        on_failure: Callable[[str], None],
+    ) -> None:
+        self.home_address = fields.address("home_address")
+        home_agent = fields.address("home_agent")
+        lifetime_s = fields.integer("lifetime_s", 300, 1, 65535)
+        self._machine = MobileNode(
+            home_address=self.home_address,
+            home_agent=home_agent,
+            association=SecurityAssociation(
+                fields.integer("spi", None, 256, 0xFFFFFFFF), fields.key("key", 16)
+            ),
+            tuning=Tuning(lifetime_s=lifetime_s, maximum_lifetime_s=lifetime_s),
+        )
+        self._lifetime_s = lifetime_s
+        correspondents = fields.networks("correspondents")
+        fields.done()
+        self._path = MobileNodePath(
+            state, self.home_address, home_agent, correspondents=correspondents
+        )
+        self._console = console
+        self._on_bound = on_bound
+        self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
+        self._sockets: dict[IPv4Address, socket.socket] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._attempt = 0
+        self._gone: asyncio.Future[None] | None = None
+
+    def register(self, care_of: IPv4Address) -> None:
+        """Tell the home agent of a care-of address, which must be on an interface by now."""
+        self._attempt = 0
+        self._carry_out(self._machine.register(care_of, _now()), care_of)
+
+    async def deregister(self, timeout_s: float = 5.0) -> None:
+        """Have the home agent forget the node, and take tunnel and home address away."""
+        care_of = self._machine.care_of
+        if care_of is not None:
+            self._gone = self._loop.create_future()
+            self._carry_out(self._machine.deregister(_now()), care_of)
+            await asyncio.wait({self._gone}, timeout=timeout_s)
+            self._gone = None
+        self._path.detach()
+        self._close_sockets(keep=None)
+
+    def close(self) -> None:
+        """Close sockets and timer (kernel objects are the ledger's)."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._close_sockets(keep=None)
+
+    def _carry_out(self, outputs: tuple[MobileOutput, ...], care_of: IPv4Address) -> None:
+        for output in outputs:
+            match output:
+                case Send():
+                    self._send(output, care_of)
+                case Registered():
+                    assert isinstance(output.care_of, IPv4Address)
+                    self._registered(output, output.care_of)
+                case Deregistered():
+                    self._reply(output.code, 0)
+                    if self._gone is not None and not self._gone.done():
+                        self._gone.set_result(None)
+                case Rejected():
+                    self._reply(output.code, 0)
+                    self._on_failure(f"the home agent denied the registration: {output.meaning}")
+                case TimedOut():
+                    self._on_failure(f"no answer of the home agent to {output.attempts} requests")
+                case Expired():
+                    self._on_failure("the binding ran out before it could be renewed")
+                case Discarded():
+                    self._console.emit(
+                        "mip4.discarded",
+                        reason=output.reason,
+                        source=output.source.address,
+                        security=output.security,
+                    )
+        self._arm()
+
+    def _registered(self, output: Registered, care_of: IPv4Address) -> None:
+        self._path.attach(care_of)
+        bound_ns = time.monotonic_ns()
+        if not output.renewal:
+            self._on_bound(care_of)
+        lifetime = 65535 if output.lifetime_s is None else int(output.lifetime_s)
+        self._reply(output.code, lifetime, bound_ns)
+        self._close_sockets(keep=care_of)
+
+    def _reply(self, code: int, lifetime_s: int, t_ns: int | None = None) -> None:
+        said = {"code": code, "lifetime_s": lifetime_s, "text": meaning(code)}
+        self._console.emit("mip4.reply", t_ns, **said)
+
+    def _send(self, send: Send, care_of: IPv4Address) -> None:
+        source = send.source if isinstance(send.source, IPv4Address) else care_of
+        try:
+            if source not in self._sockets:
+                self._sockets[source] = self._open(source)
+            destination = (str(send.destination.address), send.destination.port)
+            self._sockets[source].sendto(send.datagram, destination)
+        except OSError as error:
+            # As good as lost on the way: the machine sends again.
+            self._console.emit("mip4.discarded", reason=f"not sent: {error.strerror}")
+        self._attempt += 1
+        self._console.emit(
+            "mip4.request",
+            home_address=self.home_address,
+            care_of=care_of,
+            lifetime_s=0 if self._gone else self._lifetime_s,
+            attempt=self._attempt,
+        )
+
+    def _open(self, source: IPv4Address) -> socket.socket:
+        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        opened.bind((str(source), 0))
+        self._loop.add_reader(opened, self._receive, opened, source)
+        return opened
+
+    def _receive(self, opened: socket.socket, care_of: IPv4Address) -> None:
+        try:
+            datagram, (address, port) = opened.recvfrom(_RECEIVE_OCTETS)
+        except OSError:
+            return  # an ICMP error about a request: the machine sends again
+        source = Endpoint(IPv4Address(address), port)
+        self._carry_out(self._machine.receive(datagram, source, _now()), care_of)
+
+    def _close_sockets(self, keep: IPv4Address | None) -> None:
+        for source in [source for source in self._sockets if source != keep]:
+            opened = self._sockets.pop(source)
+            self._loop.remove_reader(opened)
+            opened.close()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due_ns = self._machine.next_deadline()
+        if due_ns is not None:
+            delay_s = max(0.0, (due_ns - time.monotonic_ns()) / NS_PER_S)
+            self._timer = self._loop.call_later(delay_s, self._expire)
+
+    def _expire(self) -> None:
+        care_of = next(iter(self._sockets), self.home_address)
+        self._carry_out(self._machine.expire(_now()), care_of)
+
+
+def _now() -> Instant:
+    return Instant(time.monotonic_ns(), time.time_ns())

@@ -1,0 +1,117 @@
+"""The mobile node's DHCP client: dhcpcd as a child of the agent, its leases as calls.
+
+It runs on from network to network, as on any laptop, and finds out about the move by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Callable
+
+from radios.errors import RemoteError
+from rigs.services.dhcp_client import (
+    SIGTERM_AGAIN_S,
+    DhcpClientConfig,
+    LeaseEvent,
+    command,
+    files,
+    parse_event,
+)
+
+_STOP_BOUND_S = 5.0
+_KEPT_LINES = 200
+
+
+class DhcpLease:
+    """dhcpcd on one interface.
+
+    Args:
+        interface: of the MN.
+        workdir: for its files.
+        on_lease: called with each event that gives it an address.
+    """
+
+    def __init__(
+        self, interface: str, workdir: str, on_lease: Callable[[LeaseEvent], None]
+    ) -> None:
+        self._interface = interface
+        self._workdir = workdir
+        self._on_lease = on_lease
+        self._process: subprocess.Popen[bytes] | None = None
+        self._rest = b""
+        self._said: deque[str] = deque(maxlen=_KEPT_LINES)
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not yet stopped."""
+        return self._process is not None
+
+    def start(self, *, rapid_commit: bool) -> None:
+        """Start it; leases are then told as they come.
+
+        Its own conflict check (RFC 5227) is off: it would add 4 to 7 s at random, and desktop
+        systems leave it off too. The server's check is a matter of the lab file.
+        """
+        config = DhcpClientConfig(
+            interface=self._interface, conflict_check=False, rapid_commit=rapid_commit
+        )
+        for path, (data, mode) in files(config, self._workdir).items():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with open(descriptor, "wb") as file:
+                file.write(data)
+        self._process = subprocess.Popen(
+            command(config, self._workdir),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdout.fileno(), False)
+        asyncio.get_running_loop().add_reader(self._process.stdout, self._read)
+
+    async def stop(self) -> None:
+        """End it; it takes address and routes away. Nothing running is fine.
+
+        dhcpcd 9.4.1 loses a SIGTERM that comes at a bad moment, so it is told until it has ended.
+        """
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdout is not None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _STOP_BOUND_S
+        while process.poll() is None and loop.time() < deadline:
+            process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(SIGTERM_AGAIN_S)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        loop.remove_reader(process.stdout)
+        process.stdout.close()
+
+    def last_words(self) -> str:
+        """Its last lines, for an error's text."""
+        return "".join(f"\n    | {line}" for line in list(self._said)[-6:])
+
+    def _read(self) -> None:
+        process = self._process
+        if process is None or process.stdout is None:
+            return
+        octets = os.read(process.stdout.fileno(), 65536)
+        if not octets:
+            asyncio.get_running_loop().remove_reader(process.stdout)
+            return
+        *lines, self._rest = (self._rest + octets).split(b"\n")
+        for line in lines:
+            self._said.append(line.decode(errors="replace"))
+            with contextlib.suppress(RemoteError):  # not an event after all: kept as a word of his
+                event = parse_event(line)
+                if event is not None and event.bound:
+                    self._on_lease(event)

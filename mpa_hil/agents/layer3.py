@@ -1,0 +1,223 @@
+"""What the mobile node does above the link: an address (DHCP or static), and the binding.
+
+`settle` for the first network, `move` for the next; when packets flow both ways on it, the owner
+is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Protocol
+
+from mpa_hil.agents.binding import Binding
+from mpa_hil.agents.config import Fields
+from mpa_hil.agents.dhcp_lease import DhcpLease
+from mpa_hil.agents.stdio import Console
+from mpa_hil.kernel.netlink import RouteSocket
+from mpa_hil.kernel.objects import Address, Route, StaticNeighbour
+from mpa_hil.kernel.state import KernelState
+from radios.errors import RemoteError
+from rigs.services.dhcp_client import LeaseEvent
+
+_SETTLE_BOUND_S = 30.0
+"""Lease and registration: a conflict check takes 3 s, a lost message some seconds more."""
+_EVERYWHERE = IPv4Network("0.0.0.0/0")
+
+
+class Owner(Protocol):
+    """Who is told."""
+
+    def settled(self, plan_began: bool) -> None:
+        """Packets flow; `plan_began`: on the network that `move` was about."""
+
+    def phase(self, name: str, t_ns: int, outcome: str | None = None, cause: str = "") -> None:
+        """A phase began (no outcome) or ended."""
+
+    def failed(self, what: str) -> None:
+        """It cannot go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to get an address on a network.
+
+    Attributes:
+        static: the address to keep; None: DHCP.
+        router: the default router's address, with a static one.
+        router_mac: its link-layer address, so that nothing has to be asked after the switch.
+        rapid_commit: ask DHCP for two messages instead of four.
+        hold_port: of the router's hold agent.
+    """
+
+    static: IPv4Interface | None = None
+    router: IPv4Address | None = None
+    router_mac: bytes = b""
+    rapid_commit: bool = False
+    hold_port: int = 4340
+
+    @classmethod
+    def read(cls, fields: Fields) -> Plan:
+        """The LAYER3 part of a command.
+
+        Raises:
+            LocalError: with the key that is wrong.
+        """
+        if not fields.has("static"):
+            return cls(rapid_commit=fields.truth("rapid_commit", False))
+        text = fields.text("static")
+        try:
+            static = IPv4Interface(text)
+        except ValueError:
+            raise fields.fault("static", f"{text!r} is no address with prefix length") from None
+        return cls(
+            static,
+            fields.address("router"),
+            bytes.fromhex(fields.text("router_mac").replace(":", "")),
+            hold_port=fields.integer("hold_port", 4340, 1, 65535),
+        )
+
+
+class Layer3:
+    """Address and binding of the node.
+
+    Args:
+        fields: the agent's configuration, of which it takes `mobility`.
+        owner: told of phases and ends.
+    """
+
+    def __init__(
+        self, fields: Fields, interface: str, workdir: str, console: Console, owner: Owner
+    ) -> None:
+        self._interface = interface
+        self._console = console
+        self._owner = owner
+        self._route = RouteSocket()
+        self._state = KernelState(self._route)
+        self._lease = DhcpLease(interface, workdir, self._on_lease)
+        self._binding: Binding | None = None
+        if fields.has("mobility"):
+            self._binding = Binding(
+                fields.inner("mobility"), self._state, console, self._on_bound, self._on_failure
+            )
+        self._moving = False
+        self._expecting = False
+        self._address: IPv4Address | None = None
+        self._settled: asyncio.Future[None] | None = None
+        self._static: list[Address | Route | StaticNeighbour] = []
+        self._registering_ns = 0
+
+    @property
+    def bound(self) -> bool:
+        """Whether there is a home agent that knows the present address."""
+        return self._binding is not None and self._address is not None
+
+    async def settle(self, plan: Plan) -> IPv4Address:
+        """Get an address on the network just joined, and bind it.
+
+        Raises:
+            RemoteError: nothing came of it in time; says how far it got.
+        """
+        self._moving = False
+        self._settled = asyncio.get_running_loop().create_future()
+        self._begin(plan)
+        try:
+            await asyncio.wait_for(self._settled, _SETTLE_BOUND_S)
+        except TimeoutError:
+            stage = "the home agent's answer" if self._address else "a DHCP lease"
+            raise RemoteError(
+                f"no end of waiting for {stage} after {_SETTLE_BOUND_S:g} s"
+                f"{self._lease.last_words()}",
+                where=self._interface,
+            ) from None
+        finally:
+            self._settled = None
+        assert self._address is not None
+        return self._address
+
+    def move(self, plan: Plan, t_ns: int) -> None:
+        """The link to another network is up since `t_ns`: do the rest."""
+        self._moving = True
+        if plan.static is None:
+            self._owner.phase("dhcp", t_ns)
+        self._begin(plan)
+
+    async def leave(self) -> None:
+        """Give binding, lease and addresses back."""
+        self._expecting = False
+        self._moving = False
+        if self._binding is not None:
+            await self._binding.deregister()
+        await self._lease.stop()
+        for standing in reversed(self._static):
+            self._state.remove(standing.key)
+        self._static.clear()
+        self._address = None
+
+    def close(self) -> None:
+        """Take what is left out of the kernel."""
+        if self._binding is not None:
+            self._binding.close()
+        try:
+            self._state.close()
+        finally:
+            self._route.close()
+
+    def _begin(self, plan: Plan) -> None:
+        if plan.static is not None:
+            self._set_static(plan)
+            self._finish()
+            return
+        self._expecting = True
+        if not self._lease.running:
+            self._lease.start(rapid_commit=plan.rapid_commit)
+
+    def _set_static(self, plan: Plan) -> None:
+        """After the first time there is nothing left to do: all of it outlives the link."""
+        assert plan.static is not None
+        assert plan.router is not None
+        if not self._static:
+            self._static = [
+                Address(self._interface, plan.static.ip, plan.static.network.prefixlen),
+                Route(_EVERYWHERE, self._interface, gateway=plan.router),
+                StaticNeighbour(self._interface, plan.router, plan.router_mac),
+            ]
+            for wanted in self._static:
+                self._state.apply(wanted)
+        self._address = plan.static.ip
+
+    def _on_lease(self, event: LeaseEvent) -> None:
+        now_ns = time.monotonic_ns()
+        address = IPv4Address(event.address)
+        if not self._expecting or (self._moving and address == self._address):
+            return  # a renewal, or the lease of the network just left
+        self._expecting = False
+        self._address = address
+        if self._moving:
+            self._owner.phase("dhcp", now_ns, "done", event.reason)
+        if self._binding is not None:
+            if self._moving:
+                self._owner.phase("binding-update", now_ns)
+            self._binding.register(address)
+        else:
+            self._finish()
+        router = event.routers[0] if event.routers else ""
+        self._console.emit(
+            "dhcp.bound", now_ns, address=event.address, router=router, lease_s=event.lease_s
+        )
+
+    def _on_bound(self, care_of: IPv4Address) -> None:
+        if self._moving:
+            self._owner.phase("binding-update", time.monotonic_ns(), "done")
+        self._finish()
+
+    def _finish(self) -> None:
+        began, self._moving = self._moving, False
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
+        self._owner.settled(began)
+
+    def _on_failure(self, what: str) -> None:
+        self._owner.failed(what)

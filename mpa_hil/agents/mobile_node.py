@@ -1,0 +1,355 @@
+"""The mobile node as a process: `python3 -m mpa_hil.agents.mobile_node CONFIG.json` on its box.
+
+Configuration (JSON object):
+
+    host          its name in the events
+    interface     the wireless one
+    workdir       a folder for the DHCP client's files
+    networks      by access point: {ssid, bssid, frequency_mhz, pmf, psk?}; without psk: EAP-TLS
+    eap_tls       {identity, ca_cert, client_cert, private_key, server_domain}, where one needs it
+    mobility      {home_address, home_agent, spi, key, lifetime_s, correspondents}, or absent
+    hold_key      shared with the access router's hold agent, or absent
+
+Commands, one after the other, each answered by an event:
+
+    open {control}                      take over a supplicant        mobile_node.opened
+    attach {network, LAYER3}            join, get an address, bind    mobile_node.attached
+    arm {network, leave_dbm, LAYER3, scan?, fresh_scan?, hold?}       mobile_node.armed
+    close                               give all of it back           mobile_node.detached
+
+LAYER3 is {rapid_commit} for DHCP, or {static, router, router_mac}: address with prefix length,
+default router and its link-layer address. Armed, the node moves by itself once the supplicant
+tells that the signal fell below `leave_dbm`: `trigger.fired`, then the phases one by one. The
+handover is over for the node when `phase.started` of `first-packet` is told.
+
+    scan          frequencies (MHz) that the switch may scan; empty: all
+    fresh_scan    scan them now, so that the switch need not
+    hold          {router, port}: hold both directions during the switch
+
+At the switch the supplicant's events are only noted; what they mean is worked out when the link is
+up again. All that stands between an event and what must follow it is in `_on_event`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from mpa_hil.agents.config import Fields
+from mpa_hil.agents.layer3 import Layer3, Plan
+from mpa_hil.agents.stdio import Console, Json, main
+from mpa_hil.agents.switch_hold import SwitchHold
+from mpa_hil.handover.link_phases import LinkPhases, Mark
+from radios import wpa_events
+from radios.control import ControlClient
+from radios.errors import LocalError, MpaError, RemoteError
+from radios.profile import EapTls, NetworkProfile, Pmf, RawPsk
+from radios.supplicant import Supplicant
+from radios.wpa_events import parse_event
+
+_CONNECT_BOUND_S = 30.0
+_HYSTERESIS_DB = 2
+_FLUSH_S = 0.03
+"""How long noted events wait to be worked out, so that it happens in no switch's way."""
+_SIGNAL_CHANGE = wpa_events.SIGNAL_CHANGE.encode()
+_CONNECTED = wpa_events.CONNECTED.encode()
+
+
+class MobileNodeProcess:
+    """The node's link, address and binding, driven by commands and by the supplicant's events."""
+
+    def __init__(self, fields: Fields, console: Console) -> None:
+        self._console = console
+        self._interface = fields.text("interface")
+        workdir = fields.text("workdir")
+        self._profiles, self._frequencies = _networks(fields)
+        self._layer3 = Layer3(fields, self._interface, workdir, console, self)
+        self._hold_key = fields.key("hold_key", 16) if fields.has("hold_key") else b""
+        fields.done()
+        self._loop = asyncio.get_running_loop()
+        self._client: ControlClient | None = None
+        self._ids: dict[str, int] = {}
+        self._noted: list[tuple[int, bytes]] = []
+        self._flushing: asyncio.TimerHandle | None = None
+        self._phases = LinkPhases()
+        self._connected = asyncio.Event()
+        self._armed: Plan | None = None
+        self._moving: Plan | None = None
+        self._threshold_dbm = 0
+        self._select = b""
+        self._hold: SwitchHold | None = None
+
+    async def open(self, fields: Fields) -> None:
+        """Connect to a supplicant and give it all networks."""
+        client = ControlClient(fields.text("control"))
+        fields.done()
+        await client.open()
+        self._client = client
+        client.on_event(self._on_event)
+        supplicant = Supplicant(client)
+        for name, profile in self._profiles.items():
+            self._ids[name] = await supplicant.add_network(profile)
+        self._console.emit("mobile_node.opened", networks=len(self._ids))
+
+    async def attach(self, fields: Fields) -> None:
+        """Join a network from nothing."""
+        supplicant = self._supplicant()
+        name = self._network(fields)
+        plan = Plan.read(fields)
+        fields.done()
+        self._connected.clear()
+        await supplicant.select_network(self._ids[name], frequencies_mhz=(self._frequencies[name],))
+        try:
+            await asyncio.wait_for(self._connected.wait(), _CONNECT_BOUND_S)
+        except TimeoutError:
+            raise RemoteError(
+                f"not connected to {name} within {_CONNECT_BOUND_S:g} s", where=self._interface
+            ) from None
+        address = await self._layer3.settle(plan)
+        bound = self._layer3.bound
+        self._console.emit("mobile_node.attached", network=name, address=address, bound=bound)
+
+    async def arm(self, fields: Fields) -> None:
+        """Prepare for a move, and move when the signal falls."""
+        supplicant = self._supplicant()
+        name = self._network(fields)
+        threshold_dbm = fields.integer("leave_dbm", None, -127, -1)
+        plan = Plan.read(fields)
+        scan = fields.integers("scan")
+        fresh = fields.truth("fresh_scan", False)
+        hold = fields.truth("hold", False)
+        fields.done()
+        if hold:
+            self._prepare_hold(plan)
+        if fresh:
+            await supplicant.scan_and_wait(scan)
+        else:
+            await supplicant.bss_flush()
+        self._select = Supplicant.select_command(self._ids[name], scan)
+        self._threshold_dbm = threshold_dbm
+        self._armed = plan
+        gc.collect()
+        await supplicant.signal_monitor(threshold_dbm, _HYSTERESIS_DB)
+        self._console.emit("mobile_node.armed", network=name, leave_dbm=threshold_dbm)
+
+    async def close(self, fields: Fields | None = None) -> None:
+        """Give binding, address and supplicant back; nothing open is fine."""
+        if fields is not None:
+            fields.done()
+        self._armed = self._moving = None
+        if self._hold is not None:
+            self._hold.close()
+            self._hold = None
+        await self._layer3.leave()
+        client, self._client = self._client, None
+        self._ids.clear()
+        if client is not None:
+            self._flush()
+            await client.close()
+        self._console.emit("mobile_node.detached")
+
+    async def shut(self) -> None:
+        """Take everything out of the kernel."""
+        try:
+            if self._client is not None:
+                await self.close()
+        finally:
+            self._layer3.close()
+
+    def settled(self, plan_began: bool) -> None:
+        """Called by `Layer3` when packets flow both ways on the new network."""
+        self._flush()
+        if plan_began:
+            self._moving = None
+            self._phase(Mark("first-packet", time.monotonic_ns()))
+
+    def phase(self, name: str, t_ns: int, outcome: str | None = None, cause: str = "") -> None:
+        """Tell that a phase began (no outcome) or ended."""
+        fields = {"phase": name, "cause": cause} if cause else {"phase": name}
+        if outcome is None:
+            self._console.emit("phase.started", t_ns, **fields)
+        else:
+            self._console.emit("phase.ended", t_ns, outcome=outcome, **fields)
+
+    def failed(self, what: str) -> None:
+        """Called by `Layer3` when it cannot go on."""
+        self._console.emit("agent.failed", error=what, where="mobile_node")
+
+    def _supplicant(self) -> Supplicant:
+        if self._client is None:
+            raise LocalError("no supplicant is open", where="mobile_node", remedy="open one first")
+        return Supplicant(self._client)
+
+    def _network(self, fields: Fields) -> str:
+        return fields.choice("network", tuple(self._profiles))
+
+    def _prepare_hold(self, plan: Plan) -> None:
+        if plan.static is None or not self._hold_key:
+            raise LocalError("holding needs a static address and a hold_key", where="mobile_node")
+        if self._hold is None:
+            self._hold = SwitchHold(
+                plan.static.ip,
+                (str(plan.router), plan.hold_port),
+                self._hold_key,
+                self._interface,
+                self._console,
+                self._on_held,
+            )
+        self._hold.prepare()
+
+    def _on_event(self, t_ns: int, datagram: bytes) -> None:
+        """Note an event; act on the two that cannot wait."""
+        self._noted.append((t_ns, datagram))
+        if self._armed is not None and _SIGNAL_CHANGE in datagram:
+            self._signal(t_ns, datagram)
+        elif _CONNECTED in datagram:
+            self._on_connected(t_ns)
+        if self._flushing is None:
+            self._flushing = self._loop.call_later(_FLUSH_S, self._flush)
+
+    def _signal(self, t_ns: int, datagram: bytes) -> None:
+        event = parse_event(datagram, t_ns)
+        level = event.integer("signal")
+        if level is None or level >= self._threshold_dbm:
+            return
+        self._moving, self._armed = self._armed, None
+        if self._hold is not None:
+            self._hold.begin()
+        else:
+            self._switch()
+        self._console.emit(
+            "trigger.fired",
+            t_ns,
+            rule="signal-below",
+            inputs={"signal_dbm": level, "leave_dbm": self._threshold_dbm},
+        )
+        self.phase("decision", t_ns, cause=event.name)
+
+    def _on_held(self, held: bool) -> None:
+        self._switch()
+
+    def _switch(self) -> None:
+        """Tell the supplicant to go; this ends the decision."""
+        assert self._client is not None
+        answer = self._client.request_now(self._select)
+        answer.add_done_callback(self._selected)
+        told_ns = time.monotonic_ns()
+        self._connected.clear()
+        self._noted.append((told_ns, b""))
+
+    def _selected(self, answer: asyncio.Future[str]) -> None:
+        if not answer.cancelled() and answer.exception() is not None:
+            self.failed(f"the supplicant refused the switch: {answer.exception()}")
+
+    def _on_connected(self, t_ns: int) -> None:
+        self._connected.set()
+        if self._moving is None:
+            return
+        if self._hold is not None:
+            self._hold.end()
+        self._layer3.move(self._moving, t_ns)
+
+    def _flush(self) -> None:
+        """Work out what the noted events mean, and tell them."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        noted, self._noted = self._noted, []
+        for t_ns, datagram in noted:
+            if not datagram:
+                self.phase("decision", t_ns, "done")
+                for mark in self._phases.select(t_ns):
+                    self._phase(mark)
+                continue
+            event = parse_event(datagram, t_ns)
+            self._console.emit("wpa.event", t_ns, name=event.name, text=event.text)
+            for mark in self._phases.receive(event):
+                self._phase(mark)
+
+    def _phase(self, mark: Mark) -> None:
+        self.phase(mark.phase, mark.t_ns, mark.outcome, mark.cause)
+
+
+def _networks(fields: Fields) -> tuple[dict[str, NetworkProfile], dict[str, int]]:
+    profiles: dict[str, NetworkProfile] = {}
+    frequencies: dict[str, int] = {}
+    eap = fields.inner("eap_tls") if fields.has("eap_tls") else None
+    tls = None
+    if eap is not None:
+        tls = EapTls(
+            identity=eap.text("identity"),
+            ca_cert=eap.text("ca_cert"),
+            client_cert=eap.text("client_cert"),
+            private_key=eap.text("private_key"),
+            server_domain=eap.text("server_domain"),
+        )
+        eap.done()
+    for name, network in fields.inner("networks").items():
+        psk = network.key("psk", 32) if network.has("psk") else None
+        if psk is None and tls is None:
+            raise network.fault("psk", "it is missing, and there is no eap_tls either")
+        security = RawPsk(psk) if psk is not None else tls
+        assert security is not None
+        profiles[name] = NetworkProfile(
+            network.text("ssid").encode(),
+            security,
+            pmf=Pmf(network.integer("pmf", 1, 0, 2)),
+            bssid=network.text("bssid"),
+        )
+        frequencies[name] = network.integer("frequency_mhz", None, 2400, 7125)
+        network.done()
+    return profiles, frequencies
+
+
+async def _serve(config: Json, console: Console) -> None:
+    fields = Fields(config, "mobile node configuration")
+    fields.text("host", "?")
+    process = MobileNodeProcess(fields, console)
+    verbs: Mapping[str, Callable[[Fields], Awaitable[None]]] = {
+        "open": process.open,
+        "attach": process.attach,
+        "arm": process.arm,
+        "close": process.close,
+    }
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[Json | None] = asyncio.Queue()
+
+    def read() -> None:
+        for command in console.commands():
+            queue.put_nowait(command)
+        if console.closed:
+            loop.remove_reader(sys.stdin)
+            queue.put_nowait(None)
+
+    loop.add_reader(sys.stdin, read)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, queue.put_nowait, None)
+    gc.freeze()
+    console.emit("mobile_node.ready")
+    try:
+        while (command := await queue.get()) is not None:
+            verb = verbs.get(str(command.pop("cmd")))
+            if verb is None:
+                console.refuse(command, "the mobile node has no such command")
+                continue
+            try:
+                await verb(Fields(command, "command"))
+            except MpaError as error:
+                console.emit(
+                    "agent.failed", error=error.what, where=error.where, remedy=error.remedy
+                )
+    finally:
+        await process.shut()
+
+
+def serve(config: Json, console: Console) -> None:
+    """Run the mobile node that `config` describes, until told to end."""
+    asyncio.run(_serve(config, console))
+
+
+if __name__ == "__main__":
+    main("mobile_node", serve)

@@ -1,0 +1,109 @@
+"""A handover's instants and phases, read off its events. Pure.
+
+The events that count are those of the mobile node; all times are its CLOCK_MONOTONIC, ns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mpa_hil.events import AnyEvent, PhaseEnded, PhaseStarted, TriggerFired, WpaEvent
+from mpa_hil.report.summary import complete_phases
+from radios import wpa_events
+from radios.wpa_text import find_mac
+
+MOBILE_NODE = "mn"
+FIRST_PACKET = "first-packet"
+_ADDRESS_PHASES = ("dhcp", "binding-update")
+_LEAVING_PHASES = ("scan", "authentication")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time; an event at either end belongs to it."""
+
+    start_ns: int
+    end_ns: int
+
+    def __contains__(self, t_ns: int) -> bool:
+        return self.start_ns <= t_ns <= self.end_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What the mobile node told of one handover."""
+
+    trigger_ns: int
+    """The rule fired: the handover begins."""
+    port_open_ns: int | None = None
+    """CTRL-EVENT-CONNECTED of the new PoA: data may pass."""
+    bssid: str | None = None
+    """The new PoA, as that event names it."""
+    leaving_ns: int | None = None
+    """Scan or authentication began: the old PoA had been left by then."""
+    arrived_ns: int | None = None
+    """The mobile node is done and waits for the first packet."""
+    phases: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
+    """Spans by the event log's name; a phase may be gone through several times."""
+
+    @property
+    def readdressed(self) -> bool:
+        """Whether the MN has got another care-of address."""
+        return any(name in self.phases for name in _ADDRESS_PHASES)
+
+    def phases_ms(self, first_packet_ns: int) -> dict[str, float]:
+        """Time by phase from the trigger to the first packet, with remainder and total.
+
+        What of a phase lies outside does not count. The wait for the first packet begins when the
+        mobile node says so; a packet that came before it could say so makes it 0 long.
+        """
+        whole = Span(self.trigger_ns, first_packet_ns)
+        times = {
+            name: sum(_overlap_ns(span, whole) for span in spans) / 1e6
+            for name, spans in self.phases.items()
+        }
+        if self.arrived_ns is not None:
+            times[FIRST_PACKET] = max(0, first_packet_ns - self.arrived_ns) / 1e6
+        return complete_phases(times, (first_packet_ns - self.trigger_ns) / 1e6)
+
+
+def read_timeline(events: Iterable[AnyEvent]) -> Timeline | None:
+    """The handover that the events tell of, in order of time; None when none was triggered."""
+    own = [event for event in events if event.host == MOBILE_NODE]
+    trigger_ns = next((e.t_ns for e in own if isinstance(e, TriggerFired)), None)
+    if trigger_ns is None:
+        return None
+    begun: dict[str, int] = {}
+    spans: dict[str, list[Span]] = {}
+    connections: list[WpaEvent] = []
+    leaving_ns = arrived_ns = None
+    for event in own:
+        match event:
+            case PhaseStarted(phase=name, t_ns=t_ns):
+                begun[name] = t_ns
+                if t_ns < trigger_ns:
+                    continue
+                if name in _LEAVING_PHASES and leaving_ns is None:
+                    leaving_ns = t_ns
+                if name == FIRST_PACKET and arrived_ns is None:
+                    arrived_ns = t_ns
+            case PhaseEnded(phase=name, outcome=outcome, t_ns=t_ns) if name in begun:
+                start_ns = begun.pop(name)
+                if outcome != "skipped" and t_ns >= trigger_ns and name != FIRST_PACKET:
+                    spans.setdefault(name, []).append(Span(start_ns, t_ns))
+            case WpaEvent(name=wpa_events.CONNECTED, t_ns=t_ns) if t_ns >= trigger_ns:
+                connections.append(event)
+    opened = [e for e in connections if arrived_ns is None or e.t_ns <= arrived_ns]
+    return Timeline(
+        trigger_ns=trigger_ns,
+        port_open_ns=opened[-1].t_ns if opened else None,
+        bssid=find_mac(opened[-1].text) if opened else None,
+        leaving_ns=leaving_ns,
+        arrived_ns=arrived_ns,
+        phases={name: tuple(found) for name, found in spans.items()},
+    )
+
+
+def _overlap_ns(one: Span, other: Span) -> int:
+    return max(0, min(one.end_ns, other.end_ns) - max(one.start_ns, other.start_ns))

@@ -1,0 +1,270 @@
+"""One run on a standing lab: fresh daemons, attachment, traffic, movement, and what it left.
+
+    begin -> captures -> attach -> arm -> flows start -> warm-up -> movement -> handover done
+          -> cool-down -> flows end -> captures end -> detach -> end
+
+Everything is written into the run's folder at the end, also when the run failed on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from mpa_hil.experiment.plan import RunSpec, options
+from mpa_hil.lab import plan
+from mpa_hil.lab.agents import Agent
+from mpa_hil.lab.builder import Lab
+from mpa_hil.scenario import L2Floor, Reactive, Scenario, end_s, switch
+from mpa_hil.traffic import endpoint as endpoint_module
+from mpa_hil.traffic.plan import endpoint_config
+from radios.errors import MpaError, RemoteError
+from rigs.host import Host
+from rigs.services import capture
+from rigs.services.service import Service, launch_as
+
+ENDPOINT = Path(endpoint_module.__file__)
+HANDOVER_BOUND_S = 60.0
+"""Longest handover that is waited for: EAP over 300 ms and a DHCP conflict check take 7 s."""
+_UNDER_WAY_S = 0.3
+"""What packets may need to arrive beyond the delays of the links."""
+_SNAPLEN = 256
+"""Octets captured of each packet: all headers, and signalling as a whole."""
+
+
+@dataclass(slots=True)
+class _Traces:
+    """What a run leaves, by name of its file."""
+
+    air: Host | None
+    marks: dict[Service, int] = field(default_factory=dict)
+    captures: list[tuple[Host, str, capture.Capture]] = field(default_factory=list)
+    endpoints: dict[str, Agent] = field(default_factory=dict)
+    lines: list[bytes] = field(default_factory=list)
+
+
+async def conduct(lab: Lab, spec: RunSpec, folder: Path, air: Host | None) -> str:
+    """Carry a run out and write its folder; "" or why it failed.
+
+    Args:
+        air: the box that has hwsim's monitor; None: the air is not captured.
+
+    Raises:
+        RemoteError: a daemon of the lab died, so there can be no further run on it.
+    """
+    folder.mkdir(parents=True)
+    traces = _Traces(air)
+    chosen = options(lab.scenario, spec.scheme)
+    for agent in _agents(lab):
+        traces.marks[agent] = agent.count
+    _tell(traces, "run.started", kind=spec.kind, seed=lab.scenario.lab.seed)
+    failure, fatal = "", None
+    try:
+        await lab.guard(_carry_out(lab, spec, chosen, traces))
+    except MpaError as error:
+        failure = str(error)
+        fatal = error if lab.broken else None
+    _tell(traces, "run.finished", ok=not failure, reason=failure)
+    with contextlib.suppress(MpaError):
+        await _save(lab, spec, folder, traces, failure)
+    if fatal is not None:
+        raise fatal
+    return failure
+
+
+async def _carry_out(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces: _Traces) -> None:
+    scenario = lab.scenario
+    await lab.begin(chosen)
+    try:
+        if scenario.capture.enabled:
+            await _start_captures(lab, traces)
+        await lab.open_mobile_node()
+        await lab.attach(chosen)
+        addresses = flow_addresses(lab)
+        for name in ("cn", "mn"):
+            traces.endpoints[name] = await _start_endpoint(lab, name, addresses)
+        await _move(lab, spec, chosen, traces)
+        await _end_flows(scenario, traces)
+        await asyncio.gather(*(trace.stop() for _, _, trace in traces.captures))
+        await lab.ask("close", "mobile_node.detached", HANDOVER_BOUND_S)
+    finally:
+        if not lab.broken:
+            with contextlib.suppress(MpaError):  # it may be closed by now
+                await lab.ask("close", "mobile_node.detached", HANDOVER_BOUND_S)
+        await asyncio.gather(*(agent.stop() for agent in traces.endpoints.values()))
+        await asyncio.gather(
+            *(trace.service.stop() for _, _, trace in traces.captures), return_exceptions=True
+        )
+        await lab.end()
+
+
+async def _move(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces: _Traces) -> None:
+    """Traffic, and the movement in its middle."""
+    scenario = lab.scenario
+    node = lab.mobile_node
+    if spec.kind != "null":
+        await _arm(lab, spec, chosen)
+    since = node.count
+    for agent in traces.endpoints.values():
+        await agent.daemon.write(b"start\n")
+    await asyncio.sleep(scenario.measure.warmup_s)
+    if spec.kind == "null":
+        await asyncio.sleep(end_s(scenario.movement))
+    else:
+        following = asyncio.create_task(lab.air.follow(scenario.movement))
+        try:
+            await node.event(
+                "phase.started",
+                end_s(scenario.movement) + HANDOVER_BOUND_S,
+                since=since,
+                matches=lambda event: event["phase"] == "first-packet",
+            )
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+    await asyncio.sleep(scenario.measure.cooldown_s)
+
+
+async def _arm(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor) -> None:
+    scenario = lab.scenario
+    wanted = switch(scenario.movement)
+    if wanted is None:
+        raise RemoteError(
+            "the movement asks for no switch",
+            where=f"lab {scenario.lab.name}",
+            remedy="let the signal of the first AP fall below leave_dbm",
+        )
+    known = isinstance(chosen, L2Floor) or chosen.scan == "known"
+    frequencies = [scenario.ap(wanted.new).frequency_mhz] if known else []
+    hold = isinstance(chosen, L2Floor) and chosen.hold and spec.kind != "control"
+    await lab.ask(
+        "arm",
+        "mobile_node.armed",
+        HANDOVER_BOUND_S,
+        network=wanted.new,
+        leave_dbm=round(scenario.movement.leave_dbm),
+        scan=frequencies,
+        fresh_scan=lab.floor,
+        hold=hold,
+        **lab.layer3(wanted.new, chosen),
+    )
+
+
+def flow_addresses(lab: Lab) -> dict[str, IPv4Address]:
+    """The addresses that the flows run between: the MN's is what its sessions are bound to."""
+    scenario = lab.scenario
+    domain = scenario.domain_of(scenario.movement.start)
+    node = domain.static_address if lab.floor else scenario.mn.home_address
+    return {"mn": node, "cn": scenario.correspondent.address}
+
+
+async def _start_endpoint(lab: Lab, name: str, addresses: dict[str, IPv4Address]) -> Agent:
+    host = lab.hosts[name]
+    other = addresses["cn" if name == "mn" else "mn"]
+    config = endpoint_config(
+        lab.scenario, name, addresses[name], other, f"{host.workdir}/{name}.flows"
+    )
+    return await launch_as(
+        Agent,
+        host,
+        *(sys.executable, "-S", str(ENDPOINT), json.dumps(config)),
+        name=f"endpoint-{name}",
+        ready=lambda line: '"flow.ready"' in line,
+        ready_text="flow.ready",
+        stdin=True,
+    )
+
+
+async def _end_flows(scenario: Scenario, traces: _Traces) -> None:
+    for agent in traces.endpoints.values():
+        await agent.daemon.write(b"quiet\n")
+    delays_ms = sum(scenario.link(site).delay_ms for site in scenario.sites)
+    await asyncio.sleep(_UNDER_WAY_S + 2 * delays_ms / 1000)
+    for agent in traces.endpoints.values():
+        since = agent.count
+        await agent.daemon.write(b"stop\n")
+        await agent.expect(
+            lambda line: '"flow.done"' in line,
+            what="flow.done",
+            timeout_s=HANDOVER_BOUND_S,
+            since=since,
+        )
+
+
+async def _start_captures(lab: Lab, traces: _Traces) -> None:
+    places = [(lab.hosts[box], port) for box, port in plan.captured(lab.scenario, floor=lab.floor)]
+    if traces.air is not None:
+        places.append((traces.air, capture.AIR_INTERFACE))
+    for host, interface in places:
+        config = capture.CaptureConfig(interface, _pcap_name(host, interface), _SNAPLEN)
+        traces.captures.append((host, interface, await capture.start(host, config)))
+
+
+def _pcap_name(host: Host, interface: str) -> str:
+    return f"{host.name}-{interface}.pcap"
+
+
+async def _save(lab: Lab, spec: RunSpec, folder: Path, traces: _Traces, failure: str) -> None:
+    """Write the run's folder; what is missing is left out."""
+    addresses = {name: str(address) for name, address in flow_addresses(lab).items()}
+    described = {
+        "scheme": spec.scheme,
+        "kind": spec.kind,
+        "repeat": spec.repeat,
+        "ok": not failure,
+        "error": failure or None,
+        "lab": "floor" if lab.floor else "main",
+        "addresses": addresses,
+    }
+    (folder / "run.json").write_text(json.dumps(described))
+    (folder / "events.jsonl").write_bytes(b"".join(_events(lab, traces)))
+    for name in traces.endpoints:
+        with contextlib.suppress(MpaError):
+            path = f"{name}.flows"
+            (folder / path).write_bytes(await lab.hosts[name].get(path))
+            await lab.hosts[name].remove(path)
+    listed = []
+    for host, interface, trace in traces.captures:
+        with contextlib.suppress(MpaError):
+            name = _pcap_name(host, interface)
+            (folder / name).write_bytes(await host.get(trace.path))
+            await host.remove(trace.path)
+            counts = trace.counts
+            dropped = None if counts is None else counts.dropped
+            place = {"host": host.name, "interface": interface}
+            listed.append({**place, "file": name, "dropped": dropped})
+    if traces.captures:
+        (folder / "captures.json").write_text(json.dumps(listed))
+    logs = folder / "logs"
+    logs.mkdir()
+    for name, service in lab.logs.items():
+        if not isinstance(service, Agent):
+            (logs / f"{name}.log").write_text(await service.log())
+
+
+def _events(lab: Lab, traces: _Traces) -> Iterator[bytes]:
+    yield from traces.lines
+    for agent in _agents(lab):
+        for line in agent.since(traces.marks.get(agent, 0)):
+            if line.startswith("{"):
+                yield line.encode() + b"\n"
+    for agent in traces.endpoints.values():
+        for line in agent.said():
+            if line.startswith("{"):
+                yield line.encode() + b"\n"
+
+
+def _agents(lab: Lab) -> list[Agent]:
+    return [agent for agent in (lab.mobile_node, lab.home_agent, lab.holder) if agent is not None]
+
+
+def _tell(traces: _Traces, event_type: str, **fields: object) -> None:
+    event = {"t_ns": time.monotonic_ns(), "host": "lab", "agent": "collector", "type": event_type}
+    traces.lines.append(json.dumps({**event, **fields}).encode() + b"\n")

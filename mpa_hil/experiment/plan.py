@@ -1,0 +1,62 @@
+"""Which runs an experiment consists of, and in which order. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mpa_hil.scenario import L2Floor, Reactive, Scenario
+
+Kind = Literal["handover", "null", "control"]
+FLOOR = "l2-floor"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One run.
+
+    Attributes:
+        scheme: whose options hold.
+        kind: a handover; `null`: nothing moves; `control`: a handover without holding packets.
+        repeat: which repeat of the scheme, from 0.
+        floor: it takes place in the floor's lab.
+    """
+
+    scheme: str
+    kind: Kind
+    repeat: int
+    floor: bool
+
+    def __str__(self) -> str:
+        suffix = "" if self.kind == "handover" else f", {self.kind} run"
+        return f"{self.scheme}{suffix}" if suffix else f"{self.scheme}, repeat {self.repeat + 1}"
+
+
+def order(scenario: Scenario, schemes: tuple[str, ...], repeat: int) -> tuple[RunSpec, ...]:
+    """The checks first, then the schemes in turn: what drifts meets all of them alike."""
+    runs: list[RunSpec] = []
+    if scenario.measure.null_run:
+        above = next((scheme for scheme in schemes if scheme != FLOOR), None)
+        if above is not None:
+            runs.append(RunSpec(above, "null", 0, False))
+        if FLOOR in schemes:
+            runs.append(RunSpec(FLOOR, "null", 0, True))
+    floor = scenario.schemes.l2_floor
+    if FLOOR in schemes and floor.hold and floor.control:
+        runs.append(RunSpec(FLOOR, "control", 0, True))
+    runs += [
+        RunSpec(scheme, "handover", number, scheme == FLOOR)
+        for number in range(repeat)
+        for scheme in schemes
+    ]
+    return tuple(runs)
+
+
+def options(scenario: Scenario, scheme: str) -> Reactive | L2Floor:
+    """The lab file's options of a scheme."""
+    found: dict[str, Reactive | L2Floor] = {
+        "reactive": scenario.schemes.reactive,
+        "reactive-tuned": scenario.schemes.reactive_tuned,
+        FLOOR: scenario.schemes.l2_floor,
+    }
+    return found[scheme]
