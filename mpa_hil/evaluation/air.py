@@ -72,9 +72,7 @@ def frames(capture: Capture, mn: bytes, offset_ns: int) -> Iterator[Frame]:
             continue
         octets = wire_bytes - start
         repeats = bool(head[1] & _RETRY)
-        yield Frame(
-            t_ns - offset_ns, kind, subtype, receiver, transmitter, octets, repeats, data
-        )
+        yield Frame(t_ns - offset_ns, kind, subtype, receiver, transmitter, octets, repeats, data)
 
 
 def last_on_ns(seen: Iterable[Frame], mn: bytes, bssid: bytes, until_ns: int) -> int | None:
@@ -122,7 +120,10 @@ class Eapol(NamedTuple):
     @property
     def eap(self) -> bytes:
         """The EAP message in it (RFC 3748 s4); empty for EAPOL-Start, keys and the like."""
-        return self.packet[4:] if len(self.packet) >= 8 and self.packet[1] == 0 else b""
+        if len(self.packet) < 8 or self.packet[1] != 0:
+            return b""
+        length = int.from_bytes(self.packet[6:8], "big")
+        return self.packet[4 : 4 + max(length, 4)]
 
 
 def eapol(seen: Iterable[Frame], bssid: bytes, span: Span, linktype: int) -> list[Eapol]:

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mpa_hil.events import AnyEvent, PhaseEnded, PhaseStarted, TriggerFired, WpaEvent
+from mpa_hil.events.run import Phase
 from mpa_hil.report.summary import complete_phases
 from radios import wpa_events
 from radios.wpa_text import find_mac
 
 MOBILE_NODE = "mn"
-FIRST_PACKET = "first-packet"
+FIRST_PACKET: Phase = "first-packet"
 _ADDRESS_PHASES = ("dhcp", "binding-update")
 _LEAVING_PHASES = ("scan", "authentication")
 

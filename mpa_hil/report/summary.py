@@ -72,8 +72,8 @@ class Eap(msgspec.Struct, frozen=True):
     """The EAP conversation of the handover."""
 
     messages: int
-    round_trips: int
-    """Round trips to the home AAA."""
+    round_trips: int | None
+    """Round trips to the home AAA; None where its links were not captured."""
 
 
 class FlowSummary(msgspec.Struct, frozen=True):

@@ -144,7 +144,8 @@ def phases_table(summary: Summary) -> Table | None:
 
 def _eap(run: Run, unit: str) -> str:
     """How many messages or round trips the EAP phase consisted of; not a time."""
-    return MISSING if run.eap is None else f"x {getattr(run.eap, unit)}"
+    number = None if run.eap is None else getattr(run.eap, unit)
+    return MISSING if number is None else f"x {number}"
 
 
 def _phase(scheme: Scheme, run: Run, phase: str) -> str:

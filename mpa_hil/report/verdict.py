@@ -45,6 +45,8 @@ class QuietRun:
     duplicated: int
     gap_ms: float
     spacing_ms: float
+    sender_hole_ms: float = 0.0
+    """What of the gap the sender itself made, by sending late or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,10 @@ def _is_dirty(flow: QuietRun) -> bool:
 
 
 def _complaint(flow: QuietRun) -> str:
+    own = f" (its sender's: {flow.sender_hole_ms:.1f} ms)" if flow.sender_hole_ms >= 0.05 else ""
     return (
         f"{flow.flow} {flow.direction} without a switch: {flow.lost} of {flow.sent} lost, "
-        f"{flow.duplicated} doubled, gap {flow.gap_ms:.1f} ms"
+        f"{flow.duplicated} doubled, gap {flow.gap_ms:.1f} ms{own}"
     )
 
 
