@@ -122,17 +122,19 @@ class GenericNetlink:
     Args:
         family: name, such as "nl80211".
         module: the kernel module that brings it, for the remedy.
+        port: the socket's netlink port; 0 lets the kernel choose.
 
     Raises:
         MachineError: the kernel has no such family.
     """
 
-    def __init__(self, family: str, module: str) -> None:
+    def __init__(self, family: str, module: str, port: int = 0) -> None:
         self.family = family
         self._sequence = 0
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
         self._socket.settimeout(TIMEOUT_S)
         try:
+            self._socket.bind((port, 0))
             self._number = self._resolve(family)
         except OSError as error:
             self._socket.close()

@@ -2,6 +2,10 @@
 
 Numbers: drivers/net/wireless/mac80211_hwsim.h of the kernel. Radios of different *birth* namespaces
 never hear each other, so they are all made in one namespace and then moved (`radios.nl80211`).
+
+A radio lives as long as the netlink socket that it was ordered on, which its `Radio` holds: when
+the process that made it goes, however it goes, the radio goes too, in whatever namespace it is
+then. An order to remove it would only be obeyed from that namespace.
 """
 
 from __future__ import annotations
@@ -11,10 +15,11 @@ import ctypes
 import errno
 import os
 import re
+import secrets
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from radios.errors import LocalError, MachineError, MpaError
@@ -24,9 +29,8 @@ from radios.wpa_text import mac_address
 FAMILY = "MAC80211_HWSIM"
 MODULE = "mac80211_hwsim"
 COMMAND_NEW_RADIO = 4
-COMMAND_DEL_RADIO = 5
 ATTRIBUTE_CHANNELS = 9
-ATTRIBUTE_RADIO_ID = 10
+ATTRIBUTE_DESTROY_ON_CLOSE = 16
 ATTRIBUTE_RADIO_NAME = 17
 ATTRIBUTE_NO_INTERFACE = 18
 ATTRIBUTE_PERMANENT_ADDRESS = 22
@@ -49,11 +53,12 @@ class Radio:
     """A virtual radio as it was made.
 
     Attributes:
-        number: hwsim's own number, for `remove`.
+        number: hwsim's own number.
         phy: name of its wireless device (`/sys/class/ieee80211/PHY`).
         index: the wireless device's number in nl80211.
         interface: the network interface made with it, "" if none.
         address: permanent MAC address.
+        keeper: the socket that keeps it alive.
     """
 
     number: int
@@ -61,6 +66,7 @@ class Radio:
     index: int
     interface: str
     address: str
+    keeper: GenericNetlink = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,7 @@ def new_radio_attributes(
         (ATTRIBUTE_CHANNELS, u32(channels)),
         (ATTRIBUTE_RADIO_NAME, text(name)),
         (ATTRIBUTE_PERMANENT_ADDRESS, octets),
+        (ATTRIBUTE_DESTROY_ON_CLOSE, b""),
     ]
     return attributes if interface else [*attributes, (ATTRIBUTE_NO_INTERFACE, b"")]
 
@@ -177,22 +184,21 @@ def create(name: str, address: str, *, channels: int = 1, interface: bool = True
     if mac_address(address) in _addresses():
         # The kernel would take it, and deliver to neither reliably.
         raise LocalError("another radio has this MAC address", where=f"{name}, {address}")
-    with GenericNetlink(FAMILY, MODULE) as netlink:
-        try:
-            number = netlink.request(COMMAND_NEW_RADIO, attributes)
-        except OSError as error:
-            raise _creation_error(error, name) from error
-    return _describe(number, name, mac_address(address))
+    netlink = GenericNetlink(FAMILY, MODULE, port=_own_port())
+    try:
+        number = netlink.request(COMMAND_NEW_RADIO, attributes)
+        return _describe(number, name, mac_address(address), netlink)
+    except OSError as error:
+        netlink.close()
+        raise _creation_error(error, name) from error
+    except BaseException:
+        netlink.close()
+        raise
 
 
 def remove(radio: Radio) -> None:
     """Remove a radio, in whatever namespace it is now; gone already is fine."""
-    with GenericNetlink(FAMILY, MODULE) as netlink:
-        try:
-            netlink.request(COMMAND_DEL_RADIO, [(ATTRIBUTE_RADIO_ID, u32(radio.number))])
-        except OSError as error:
-            if error.errno not in (errno.ENODEV, errno.ENOENT):
-                raise kernel_error(error, f"radio {radio.phy}") from error
+    radio.keeper.close()
 
 
 def remove_all(radios: Sequence[Radio]) -> None:
@@ -231,7 +237,17 @@ def monitor_command() -> tuple[str, ...]:
     return ("ip", "link", "set", MONITOR, "up")
 
 
-def _describe(number: int, name: str, address: str) -> Radio:
+def _own_port() -> int:
+    """A netlink port that nobody else has.
+
+    The kernel removes the radios of a port when *any* netlink socket with that number closes, and
+    it gives the process id to the first socket of each kind. Those end at 2^22, and the numbers
+    that it draws beyond them have the highest bit set.
+    """
+    return 1 << 30 | secrets.randbits(30)
+
+
+def _describe(number: int, name: str, address: str, keeper: GenericNetlink) -> Radio:
     folder = CLASS_FOLDER / name
     try:
         index = int((folder / "index").read_text(encoding="ascii"))
@@ -243,7 +259,7 @@ def _describe(number: int, name: str, address: str) -> Radio:
             where=str(folder),
             remedy="mount sysfs of this network namespace on /sys",
         ) from error
-    return Radio(number, name, index, names[0] if names else "", address)
+    return Radio(number, name, index, names[0] if names else "", address, keeper)
 
 
 def _addresses() -> set[str]:

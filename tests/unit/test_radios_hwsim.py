@@ -24,6 +24,7 @@ def test_new_radio_is_encoded_as_the_kernel_reads_it() -> None:
     assert (command, version, reserved) == (4, 1, 0)
     assert genetlink.decode_attributes(request[20:]) == {
         9: struct.pack("=I", 1),
+        16: b"",
         17: b"mn0\0",
         18: b"",
         22: bytes.fromhex("020000000010"),
