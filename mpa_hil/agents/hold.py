@@ -25,6 +25,7 @@ netlink message, one HMAC, one send. Everything else (counters, events) comes af
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
@@ -206,6 +207,7 @@ class HoldServer:
             code, failure = Outcome.KERNEL_REFUSED, str(error)
         self._send(station.gate.answer(request, hold_ms, code, node.limit_octets), source)
         done_ns = time.monotonic_ns()
+        os.sched_yield()  # whoever waits for the answer goes first; the rest is bookkeeping
         if failure:
             self._console.emit("hold.failed", address=address, error=failure)
         elif request.kind == Kind.HOLD:

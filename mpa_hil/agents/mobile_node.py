@@ -57,6 +57,7 @@ _FLUSH_S = 0.03
 """How long noted events wait to be worked out, so that it happens in no switch's way."""
 _SIGNAL_CHANGE = wpa_events.SIGNAL_CHANGE.encode()
 _CONNECTED = wpa_events.CONNECTED.encode()
+_PING = b"PING"
 
 
 class MobileNodeProcess:
@@ -73,7 +74,7 @@ class MobileNodeProcess:
         self._loop = asyncio.get_running_loop()
         self._client: ControlClient | None = None
         self._ids: dict[str, int] = {}
-        self._noted: list[tuple[int, bytes]] = []
+        self._noted: list[tuple[int, bytes | Mark | None]] = []
         self._flushing: asyncio.TimerHandle | None = None
         self._phases = LinkPhases()
         self._connected = asyncio.Event()
@@ -162,10 +163,9 @@ class MobileNodeProcess:
 
     def settled(self, plan_began: bool) -> None:
         """Called by `Layer3` when packets flow both ways on the new network."""
-        self._flush()
         if plan_began:
             self._moving = None
-            self._phase(Mark("first-packet", time.monotonic_ns()))
+            self._note(time.monotonic_ns(), Mark("first-packet", time.monotonic_ns()))
 
     def phase(self, name: str, t_ns: int, outcome: str | None = None, cause: str = "") -> None:
         """Tell that a phase began (no outcome) or ended."""
@@ -203,11 +203,15 @@ class MobileNodeProcess:
 
     def _on_event(self, t_ns: int, datagram: bytes) -> None:
         """Note an event; act on the two that cannot wait."""
-        self._noted.append((t_ns, datagram))
+        self._note(t_ns, datagram)
         if self._armed is not None and _SIGNAL_CHANGE in datagram:
             self._signal(t_ns, datagram)
         elif _CONNECTED in datagram:
             self._on_connected(t_ns)
+
+    def _note(self, t_ns: int, what: bytes | Mark | None) -> None:
+        """Keep something for `_flush`: a datagram, a phase, or (None) that the switch began."""
+        self._noted.append((t_ns, what))
         if self._flushing is None:
             self._flushing = self._loop.call_later(_FLUSH_S, self._flush)
 
@@ -239,13 +243,19 @@ class MobileNodeProcess:
         answer.add_done_callback(self._selected)
         told_ns = time.monotonic_ns()
         self._connected.clear()
-        self._noted.append((told_ns, b""))
+        self._note(told_ns, None)
 
     def _selected(self, answer: asyncio.Future[str]) -> None:
         if not answer.cancelled() and answer.exception() is not None:
             self.failed(f"the supplicant refused the switch: {answer.exception()}")
 
     def _on_connected(self, t_ns: int) -> None:
+        """The supplicant says so just before it opens the port: it answers just after."""
+        assert self._client is not None
+        answer = self._client.request_now(_PING)
+        answer.add_done_callback(lambda _: self._on_open_port(t_ns))
+
+    def _on_open_port(self, t_ns: int) -> None:
         self._connected.set()
         if self._moving is None:
             return
@@ -259,13 +269,16 @@ class MobileNodeProcess:
             self._flushing.cancel()
             self._flushing = None
         noted, self._noted = self._noted, []
-        for t_ns, datagram in noted:
-            if not datagram:
+        for t_ns, what in noted:
+            if what is None:
                 self.phase("decision", t_ns, "done")
                 for mark in self._phases.select(t_ns):
                     self._phase(mark)
                 continue
-            event = parse_event(datagram, t_ns)
+            if isinstance(what, Mark):
+                self._phase(what)
+                continue
+            event = parse_event(what, t_ns)
             self._console.emit("wpa.event", t_ns, name=event.name, text=event.text)
             for mark in self._phases.receive(event):
                 self._phase(mark)

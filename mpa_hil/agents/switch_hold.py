@@ -1,15 +1,17 @@
 """Holding both directions of a node's packets while its link is switched: the node's own part.
 
     begin()   HOLD to the access router; its acknowledgement: uplink held, on_held()
-    end()     uplink released, RELEASE to the access router
+    end()     RELEASE to the access router, repeated until acknowledged; then uplink released
 
-The acknowledgement follows the last packets that the router let through, on the same path, so when
-it is here nothing of the downlink is on its way any more.
+The acknowledgement of HOLD follows the last packets that the router let through, on the same path:
+when it is here nothing of the downlink is on its way any more. That of RELEASE proves the new path:
+the node's own port opens before the access point's does, and what is sent in between is lost.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -17,13 +19,19 @@ from ipaddress import IPv4Address
 
 from mpa_hil.agents.hold_protocol import HoldClient, HoldMessage, Outcome, Prepared
 from mpa_hil.agents.stdio import Console
-from mpa_hil.kernel.hold import HoldQueue, Match
 from mpa_hil.kernel.netlink import RouteSocket
+from mpa_hil.kernel.uplink_hold import UplinkHold
 
 UPLINK_LIMIT_OCTETS = 1 << 20
-_RETRY_S = 0.02
+_HOLD_RETRY_S = 0.02
 """The router is one hop away and answers within two milliseconds."""
-_ATTEMPTS = 3
+_HOLD_ATTEMPTS = 3
+_RELEASE_RETRY_S = 0.001
+"""How late the opening of the access point's port may be noticed."""
+_RELEASE_BOUND_S = 1.0
+"""Then the uplink is released unheard; the router releases by its own limit."""
+_REPORT_S = 0.02
+"""How long the counters wait to be read, so that it happens in no packet's way."""
 
 
 class SwitchHold:
@@ -56,32 +64,44 @@ class SwitchHold:
         self._socket.connect(router)
         self._loop.add_reader(self._socket, self._receive)
         self._route = RouteSocket()
-        self._uplink = HoldQueue(self._route, interface)
-        self._uplink.add(address, UPLINK_LIMIT_OCTETS, Match.SOURCE)
+        # The request for release leaves while everything else is held.
+        self._uplink = UplinkHold(self._route, interface, address, router[1], UPLINK_LIMIT_OCTETS)
         self._prepared: Prepared | None = None
         self._awaited = b""
         self._attempts = 0
+        self._retry_s = _HOLD_RETRY_S
+        self._most = _HOLD_ATTEMPTS
         self._timer: asyncio.TimerHandle | None = None
         self._since_ns = 0
 
     def prepare(self) -> None:
-        """Make the datagrams of the next switch."""
+        """Make the datagrams of the next switch, after one pair for practice.
+
+        The first authenticator that a process computes costs it 1.5 ms in the guest, so node and
+        router both do it here: they hold and release once while nothing depends on it.
+        """
+        self._prepared = self._client.prepare()
+        for datagram in (self._prepared.hold, self._prepared.release):
+            with contextlib.suppress(OSError):
+                self._socket.send(datagram)
+        self._uplink.hold()
+        self._uplink.release()
         self._prepared = self._client.prepare()
 
     def begin(self) -> None:
         """Ask the router to hold; `on_held` comes when it does."""
         assert self._prepared is not None
+        self._retry_s, self._most = _HOLD_RETRY_S, _HOLD_ATTEMPTS
         self._attempts = 0
         self._ask(self._prepared.hold)
 
     def end(self) -> None:
-        """Let the uplink go, and have the router release the downlink."""
+        """The node's port is open: have both directions released."""
         assert self._prepared is not None
-        self._uplink.release(self._address)
-        released_ns = time.monotonic_ns()
+        self._retry_s = _RELEASE_RETRY_S
+        self._most = round(_RELEASE_BOUND_S / _RELEASE_RETRY_S)
         self._attempts = 0
         self._ask(self._prepared.release)
-        self._loop.call_later(2 * _RETRY_S, self._report, released_ns)
 
     def close(self) -> None:
         """Release, remove the queue, close the sockets."""
@@ -92,37 +112,27 @@ class SwitchHold:
         self._uplink.close()
         self._route.close()
 
-    def _report(self, released_ns: int) -> None:
-        backlog = self._uplink.backlog(self._address)
-        self._console.emit(
-            "hold.released",
-            released_ns,
-            address=self._address,
-            cause="connected",
-            dropped_packets=backlog.dropped,
-            held_ns=released_ns - self._since_ns,
-        )
-
     def _ask(self, datagram: bytes) -> None:
         self._awaited = datagram
-        try:
-            self._socket.send(datagram)
-        except OSError as error:
-            self._console.emit("hold.discarded", reason=f"not sent: {error.strerror}")
         self._attempts += 1
-        self._timer = self._loop.call_later(_RETRY_S, self._unanswered)
+        # Refused for the moment, as with no route yet, is as good as lost: it is repeated.
+        with contextlib.suppress(OSError):
+            self._socket.send(datagram)
+        self._timer = self._loop.call_later(self._retry_s, self._unanswered)
 
     def _unanswered(self) -> None:
         if not self._awaited:
             return
-        if self._attempts < _ATTEMPTS:
+        if self._attempts < self._most:
             self._ask(self._awaited)
             return
-        holding = self._prepared is not None and self._awaited == self._prepared.hold
+        releasing = self._prepared is not None and self._awaited == self._prepared.release
         self._awaited = b""
-        self._console.emit("hold.failed", address=self._address, error="the router does not answer")
-        if holding:
+        if releasing:
+            self._release("limit")
+        else:
             self._on_held(False)
+        self._console.emit("hold.failed", address=self._address, error="the router does not answer")
 
     def _receive(self) -> None:
         try:
@@ -138,9 +148,30 @@ class SwitchHold:
             self._timer.cancel()
         if self._prepared is not None and sent == self._prepared.hold:
             self._held(answer)
+        else:
+            self._release("request")
 
     def _held(self, answer: HoldMessage) -> None:
         if answer.code == Outcome.DONE:
             self._since_ns = time.monotonic_ns()
-            self._uplink.hold(self._address)
+            self._uplink.hold()
         self._on_held(answer.code == Outcome.DONE)
+
+    def _release(self, cause: str) -> None:
+        self._uplink.release()
+        released_ns = time.monotonic_ns()
+        attempts = self._attempts
+        self._loop.call_later(_REPORT_S, self._report, released_ns, cause, attempts)
+
+    def _report(self, released_ns: int, cause: str, attempts: int) -> None:
+        backlog = self._uplink.backlog()
+        self._console.emit(
+            "hold.released",
+            released_ns,
+            address=self._address,
+            cause=cause,
+            attempts=attempts,
+            dropped_packets=backlog.dropped,
+            held_ns=released_ns - self._since_ns if self._since_ns else 0,
+        )
+        self._since_ns = 0

@@ -124,6 +124,7 @@ class HoldReleased(Event, frozen=True, kw_only=True, tag="hold.released"):
 
     address: Annotated[str, Meta(description="whose packets")]
     cause: Annotated[str, Meta(description="request, limit, command, removal or stop")] = ""
+    attempts: Annotated[int, Meta(description="requests until it was acknowledged", ge=0)] = 0
     held_packets: Annotated[int, Meta(description="how many were held", ge=0)] = 0
     dropped_packets: Annotated[int, Meta(description="how many were too many", ge=0)] = 0
     held_ns: Annotated[int, Meta(description="how long, ns", ge=0)] = 0

@@ -59,7 +59,8 @@ _BANDS = 16
 PASSING_PRIORITY = _HANDLE << 16 | 1
 """As SO_PRIORITY of a socket: its packets go into the first band, past all filters. prio takes a
 priority whose major number is its own handle for the band itself. So the acknowledgement of a hold
-reaches the node whose packets are held. (Needs CAP_NET_ADMIN; no help against `RootHold`.)"""
+reaches the node whose packets are held. (Needs CAP_NET_ADMIN; no help against `RootHold`, nor on a
+wireless interface: mac80211 replaces the priority by the access category.)"""
 
 
 class Match(IntEnum):

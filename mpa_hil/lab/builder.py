@@ -23,6 +23,7 @@ from rigs import network
 from rigs.host import Daemon, Host
 from rigs.netns import NamespaceHost
 from rigs.network_plan import mac_of
+from rigs.priority import Priority, prefer
 from rigs.services import dhcp_server, freeradius, hostapd, wpa_supplicant
 from rigs.services.service import Service
 
@@ -135,11 +136,11 @@ class Lab:
         await self.mobile_node.command(cmd, **fields)
         return await self.mobile_node.event(answer, timeout_s, since=since)
 
-    async def attach(self, options: Options) -> None:
-        """Put the MN on its first access point, all the way up, as the movement begins."""
+    async def attach(self, options: Options, ap_name: str = "") -> None:
+        """Put the MN on an access point, all the way up; the default is where it begins."""
         movement = self.scenario.movement
         self.air.place(movement, 0.0)
-        ap = self.scenario.ap(movement.start)
+        ap = self.scenario.ap(ap_name or movement.start)
         await self.ask(
             "attach",
             "mobile_node.attached",
@@ -229,6 +230,7 @@ class Lab:
         self._note_start(service)
 
     def _note_start(self, service: Service) -> None:
+        prefer(service.host, service.daemon, Priority.PATH)
         self.tell("daemon.started", service.host.name, name=service.name, pid=service.daemon.pid)
 
     def _on_death(self, daemon: Daemon) -> None:
