@@ -38,7 +38,7 @@ class WpaEvent(Event, frozen=True, kw_only=True, tag="wpa.event"):
 
 
 class EapMessage(Event, frozen=True, kw_only=True, tag="eap.message"):
-    """An EAP message between MN and access point."""
+    """An EAP message between MN and access point, as the capture of the air shows it."""
 
     direction: Annotated[
         Literal["request", "response", "success", "failure"], Meta(description="EAP code")
@@ -48,9 +48,11 @@ class EapMessage(Event, frozen=True, kw_only=True, tag="eap.message"):
 
 
 class AaaExchange(Event, frozen=True, kw_only=True, tag="aaa.exchange"):
-    """One round trip between AAA servers or access point and AAA."""
+    """One round trip to an AAA server, as the capture of a link of `host` shows it."""
 
     peer: Annotated[str, Meta(description="box that answered")]
     code: Annotated[str, Meta(description="RADIUS code of the answer")]
-    round_trip_ms: Annotated[float, Meta(description="request to answer, ms", ge=0)]
+    round_trip_ms: Annotated[
+        float, Meta(description="first sending of the request to answer, ms", ge=0)
+    ]
     count: Annotated[int, Meta(description="which one of this authentication, from 1", ge=1)]
