@@ -12,7 +12,6 @@ echo 512 >/proc/sys/net/unix/max_dgram_qlen
 hostname guest
 ip link set lo up
 mkdir -p /run/lock /run/netns
-modprobe virtio_console 2>/dev/null
 stty -F /dev/ttyS1 raw -echo 2>/dev/null
 python3 -m rigs.guest.inside </dev/null >/dev/ttyS1 2>&1 || echo "mpa-guest: the job runner failed"
 exec busybox poweroff -f

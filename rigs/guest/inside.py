@@ -76,7 +76,8 @@ def main() -> None:
     if job.get("serve"):
         from . import serving
 
-        threading.Thread(target=serving.serve, daemon=True).start()
+        port = serving.open_port()
+        threading.Thread(target=serving.serve, args=(port,), daemon=True).start()
     status = run_job(job)
     deliver(status, str(job["out"]))
 

@@ -15,7 +15,7 @@ import shutil
 import signal
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,6 +38,7 @@ KERNEL_ARGUMENTS = (
 )
 """`panic=-1` with QEMU's -no-reboot ends a panicked guest at once. Expedited RCU grace periods cut
 the link-layer switch from 36-44 ms to 12 ms: mac80211 waits for one when it drops a station."""
+_GIVING_UP = ("Kernel panic", "sysrq: ", "BUG: ", "Oops: ", "Out of memory")
 VIRTUAL_EPOCH = "2026-01-01T00:00:00"
 """Where the guest's calendar starts under the virtual clock, so that runs repeat."""
 
@@ -110,12 +111,14 @@ async def run(
     out: Path,
     output: Callable[[bytes], None],
     folder: Path | None = None,
+    inherit: Sequence[int] = (),
 ) -> Outcome:
     """Boot, run the job, unpack its results below `out`.
 
     Args:
         output: given what the job prints, as it comes.
         folder: for the guest's private files; a temporary one, removed at the end, by default.
+        inherit: descriptors that QEMU holds open as long as it lives; a lock, say.
 
     Raises:
         MachineError: the guest could not be started, or died before the job's end, or hung; with
@@ -129,7 +132,7 @@ async def run(
         (place / "initrd").write_bytes(initrd)
         with (place / "results").open("wb") as stream:
             stream.truncate(RESULT_AREA)
-        await _supervise(command(image, settings, place), place, settings, output)
+        await _supervise(command(image, settings, place), place, settings, output, inherit)
         return _collect(place, out)
     except OSError as error:
         raise MachineError(
@@ -143,7 +146,11 @@ async def run(
 
 
 async def _supervise(
-    argv: list[str], folder: Path, settings: Settings, output: Callable[[bytes], None]
+    argv: list[str],
+    folder: Path,
+    settings: Settings,
+    output: Callable[[bytes], None],
+    inherit: Sequence[int],
 ) -> None:
     process = await asyncio.create_subprocess_exec(
         *argv,
@@ -151,6 +158,7 @@ async def _supervise(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
+        pass_fds=inherit,
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -190,13 +198,19 @@ async def _supervise(
 
 
 def last_lines(folder: Path, count: int = 12) -> str:
-    """The console's last lines, indented below a heading; empty when it said nothing."""
+    """The console's last lines, indented below a heading; empty when it said nothing.
+
+    The line that says why the kernel gave up comes first: registers and call trace follow it.
+    """
     try:
         text = (folder / "console").read_text(errors="replace")
     except OSError:
         return ""
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()][-count:]
-    return "\n  the console's last lines:\n    " + "\n    ".join(lines) if lines else ""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    shown = lines[-count:]
+    reasons = [line for line in lines[:-count] if any(word in line for word in _GIVING_UP)]
+    shown = reasons[:1] + shown
+    return "\n  the console's last lines:\n    " + "\n    ".join(shown) if shown else ""
 
 
 def _collect(folder: Path, out: Path) -> Outcome:

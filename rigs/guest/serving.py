@@ -15,10 +15,15 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from typing import BinaryIO
 
 from . import exec_protocol as protocol
 
 EXEC_PORT = "/dev/vport0p1"
+DRIVERS = ("virtio_pci", "virtio_console")
+APPEAR_S = 5.0
+"""For the port's device to appear once its drivers are there."""
+_LOOK_S = 0.1
 COMMANDS_LIMIT = 64
 """Commands at a time; each costs two or three threads of a machine with one processor."""
 KILL_AFTER_S = 2.0
@@ -197,26 +202,36 @@ class _Command:
         return number if number >= 0 else 128 - number
 
 
-def serve(port_path: str = EXEC_PORT) -> None:
-    """Answer on the port for as long as this process lives.
+def open_port(path: str = EXEC_PORT) -> BinaryIO:
+    """The port, its drivers loaded.
 
     Raises:
-        OSError: there is no such port.
+        OSError: this machine has none.
     """
-    with open(port_path, "r+b", buffering=0) as port:
-        pause = threading.Event()
+    subprocess.run(["modprobe", "-a", *DRIVERS], check=False)
+    pause = threading.Event()
+    for _ in range(int(APPEAR_S / _LOOK_S)):
+        if os.path.exists(path):
+            break
+        pause.wait(_LOOK_S)
+    return open(path, "r+b", buffering=0)
 
-        def send(data: bytes) -> None:
-            # Blocks while nobody is connected; what it then sends late, the next asker drops.
-            view = memoryview(data)
-            while view:
-                view = view[port.write(view) :]
 
-        server = Server(send)
-        while True:
-            chunk = port.read(protocol.WINDOW)
-            if chunk:
-                server.receive(chunk)
-            else:
-                server.cancel_all()
-                pause.wait(0.2)  # nobody is connected: the port reads as ended
+def serve(port: BinaryIO) -> None:
+    """Answer on the port for as long as this process lives."""
+    pause = threading.Event()
+
+    def send(data: bytes) -> None:
+        # Blocks while nobody is connected; what it then sends late, the next asker drops.
+        view = memoryview(data)
+        while view:
+            view = view[port.write(view) :]
+
+    server = Server(send)
+    while True:
+        chunk = port.read(protocol.WINDOW)
+        if chunk:
+            server.receive(chunk)
+        else:
+            server.cancel_all()
+            pause.wait(_LOOK_S)  # nobody is connected: the port reads as ended
