@@ -24,7 +24,8 @@ handover is over for the node when `phase.started` of `first-packet` is told.
 
     scan          frequencies (MHz) that the switch may scan; empty: all
     fresh_scan    scan them now, so that the switch need not
-    hold          {router, port}: hold both directions during the switch
+    hold          hold both directions during the switch
+    lead_us       begin so that so many microseconds later the kernel's timer ticks (see `_align`)
 
 At the switch the supplicant's events are only noted; what they mean is worked out when the link is
 up again. All that stands between an event and what must follow it is in `_on_event`.
@@ -58,6 +59,8 @@ _FLUSH_S = 0.03
 _SIGNAL_CHANGE = wpa_events.SIGNAL_CHANGE.encode()
 _CONNECTED = wpa_events.CONNECTED.encode()
 _PING = b"PING"
+_CLOCK_MONOTONIC_COARSE = 6
+"""Its resolution is the kernel's tick (linux/time.h)."""
 
 
 class MobileNodeProcess:
@@ -81,6 +84,7 @@ class MobileNodeProcess:
         self._armed: Plan | None = None
         self._moving: Plan | None = None
         self._threshold_dbm = 0
+        self._lead_ns = 0
         self._select = b""
         self._hold: SwitchHold | None = None
 
@@ -123,6 +127,7 @@ class MobileNodeProcess:
         scan = fields.integers("scan")
         fresh = fields.truth("fresh_scan", False)
         hold = fields.truth("hold", False)
+        self._lead_ns = 1000 * fields.integer("lead_us", 0, 0, 1_000_000)
         fields.done()
         if hold:
             self._prepare_hold(plan)
@@ -221,6 +226,7 @@ class MobileNodeProcess:
         if level is None or level >= self._threshold_dbm:
             return
         self._moving, self._armed = self._armed, None
+        self._align()
         if self._hold is not None:
             self._hold.begin()
         else:
@@ -232,6 +238,17 @@ class MobileNodeProcess:
             inputs={"signal_dbm": level, "leave_dbm": self._threshold_dbm},
         )
         self.phase("decision", t_ns, cause=event.name)
+
+    def _align(self) -> None:
+        """Wait for the moment from which a tick is `lead_us` away; at most one tick long.
+
+        mac80211 sends the association request from a timer, at the next tick. Begun at any time,
+        the switch loses up to a tick there (4 ms at 250 Hz) while the link is down; begun so, it
+        waits now instead, while packets still flow. The event loop's timers are too coarse.
+        """
+        if self._lead_ns:
+            tick_ns = round(1e9 * time.clock_getres(_CLOCK_MONOTONIC_COARSE))
+            time.sleep(-(time.monotonic_ns() + self._lead_ns) % tick_ns / 1e9)
 
     def _on_held(self, held: bool) -> None:
         self._switch()
