@@ -60,16 +60,27 @@ if [ -n "$missing" ]; then
         fail "apt-get failed" "see its words above, mend them, and call this again"
 fi
 
-case $want in test) lock=$here/dev.txt ;; *) lock=$here/run.txt ;; esac
-stamp=$top/.venv/.mpa-hil-$(basename "$lock" .txt)
-digest=$(cat "$lock" "$top/pyproject.toml" | sha256sum | cut -c1-16)
-[ "$(cat "$stamp" 2>/dev/null)" = "$digest" ] && exit 0
+# What a lock file and its place come to. The test lock holds all of the demo's, at the same
+# versions: where it is installed, the demo has what it needs.
+digest() { { printf '%s\n' "$top"; cat "$here/$1.txt"; } | sha256sum | cut -c1-16; }
+stamp() { printf '%s' "$top/.venv/.mpa-hil-$1"; }
+installed() { [ "$(cat "$(stamp "$1")" 2>/dev/null)" = "$(digest "$1")" ]; }
 
-say "making .venv/ from $(basename "$lock")"
-[ -x "$top/.venv/bin/python" ] || "$python" -m venv "$top/.venv" ||
+lock=dev
+if [ "$want" != test ]; then
+    installed run && exit 0
+    lock=run
+fi
+installed dev && exit 0
+
+say "making .venv/ from rigs/setup/$lock.txt"
+# An interrupted beginning leaves a Python without pip; so does one that the system has replaced.
+"$top/.venv/bin/python" -m pip --version >/dev/null 2>&1 ||
+    "$python" -m venv --clear "$top/.venv" ||
     fail "the virtual environment cannot be made" "remove .venv/ and call this again"
 "$top/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-    --no-deps -r "$lock" || fail "pip failed" "see its words above, mend them, and call this again"
+    --no-deps -r "$here/$lock.txt" ||
+    fail "pip failed" "see its words above, mend them, and call this again"
 # The command itself: the checkout on the import path, and a three-line script.
 site=$("$top/.venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 printf '%s\n' "$top" >"$site/mpa_hil_checkout.pth"
@@ -79,4 +90,4 @@ from mpa_hil.cli import main
 main()
 SCRIPT
 chmod +x "$top/.venv/bin/mpa-hil"
-printf '%s\n' "$digest" >"$stamp"
+digest "$lock" >"$(stamp "$lock")"
