@@ -373,7 +373,8 @@ class HostContract:
 
     def test_a_killed_controller_leaves_nothing(self, rig: Rig) -> None:
         script = CONTROLLER.format(recipe=rig.recipe)
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        path = os.pathsep.join((str(REPOSITORY), os.environ.get("PYTHONPATH", "")))
+        environment = {**os.environ, "PYTHONPATH": path}
         with subprocess.Popen(
             [sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment
         ) as controller:
