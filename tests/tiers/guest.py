@@ -1,0 +1,62 @@
+"""Tests inside the guest: one boot, pytest in it, its JUnit file brought out."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from radios.errors import MpaError
+from rigs.guest import accelerator, image, machine
+from rigs.guest.payload import Job
+
+from .children import Prefixed, collected
+from .results import Result, not_reported, read_junit
+
+JUNIT = "junit.xml"
+PYTEST = ("python3", "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "-rfE")
+SILENCE_S = 300.0
+"""A line of dots is half a minute's tests; five minutes without one is a test that hangs."""
+
+
+async def run(tier: str, paths: tuple[str, ...]) -> Result:
+    """Run the tests below some paths in a guest under the virtual clock.
+
+    Every test that is there when collected here must be reported from there.
+    """
+    output = Prefixed(tier)
+    result = Result(tier)
+    try:
+        built = await asyncio.to_thread(image.ensure, output.say)
+        chosen = await asyncio.to_thread(accelerator.probe)
+        output.say(f"booting the guest ({chosen.name}, virtual clock) for {' '.join(paths)}")
+        with tempfile.TemporaryDirectory(prefix="mpa-tests-") as folder:
+            outcome = await machine.run(
+                built,
+                # Unset, for else every process in the guest compiles the project's code anew.
+                Job(
+                    argv=(*PYTEST, f"--junitxml=/run/out/{JUNIT}", *_JUNIT_OPTIONS, *paths),
+                    env={"PYTHONDONTWRITEBYTECODE": "", "COLUMNS": "100"},
+                ),
+                machine.Settings(chosen, "virtual", silence_s=SILENCE_S),
+                Path(folder),
+                output,
+            )
+            result.cases = read_junit(Path(folder) / JUNIT)
+        output.end()
+    except MpaError as error:
+        output.end()
+        result.problems.append(str(error))
+        result.status = error.exit_code
+        return result
+    except FileNotFoundError:
+        result.problems.append(f"pytest ended with status {outcome.status} before its first test")
+        return result
+    if outcome.status and not result.count("failed"):
+        result.problems.append(f"pytest ended with status {outcome.status}")
+    if silent := not_reported(await collected(*paths), result.cases):
+        result.problems.append(f"nothing was heard of {len(silent)} tests: {' '.join(silent)}")
+    return result
+
+
+_JUNIT_OPTIONS = ("-o", "junit_family=xunit1")

@@ -1,0 +1,127 @@
+"""What a tier's tests came to, read from the JUnit file that pytest wrote."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+State = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test.
+
+    Attributes:
+        test: its id, as pytest takes it on the command line.
+        detail: why it was skipped; empty otherwise.
+        seconds: how long it took, by the clock where it ran.
+    """
+
+    test: str
+    state: State
+    detail: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class Result:
+    """How a tier went.
+
+    Attributes:
+        cases: its tests; none for a tier that is not made of tests.
+        problems: what went wrong apart from failing tests, a line each.
+        status: exit status that the problems ask for.
+        wall_s: how long it took here.
+    """
+
+    tier: str
+    cases: list[Case] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    status: int = 1
+    wall_s: float = 0.0
+
+    def count(self, state: State) -> int:
+        """How many tests ended so."""
+        return sum(case.state == state for case in self.cases)
+
+    @property
+    def ok(self) -> bool:
+        """Nothing failed, and something ran."""
+        return not self.problems and not self.count("failed")
+
+
+def read_junit(file: Path) -> list[Case]:
+    """The tests of a JUnit file of the family xunit1 (the one that names a test's file).
+
+    Raises:
+        FileNotFoundError: pytest did not come to its end.
+    """
+    root = ElementTree.parse(file).getroot()
+    return [_case(element) for element in root.iter("testcase")]
+
+
+def _case(element: ElementTree.Element) -> Case:
+    skipped = element.find("skipped")
+    state: State = "passed"
+    if element.find("failure") is not None or element.find("error") is not None:
+        state = "failed"
+    elif skipped is not None:
+        state = "skipped"
+    detail = skipped.get("message", "") if skipped is not None else ""
+    seconds = float(element.get("time", "0"))
+    return Case(_id(element), state, " ".join(detail.split()), seconds)
+
+
+def _id(element: ElementTree.Element) -> str:
+    """`tests/x/test_y.py::Class::test_z`, from the file and the dotted name of module and class."""
+    file = element.get("file", "")
+    module = file.removesuffix(".py").replace("/", ".")
+    classes = element.get("classname", "").removeprefix(module).strip(".").replace(".", "::")
+    return "::".join(part for part in (file, classes, element.get("name", "")) if part)
+
+
+def not_reported(wanted: Iterable[str], cases: Iterable[Case]) -> list[str]:
+    """The tests that were there to be run and of which nothing was heard."""
+    heard = {case.test for case in cases}
+    return [test for test in wanted if test not in heard]
+
+
+def summary(results: Iterable[Result], left_out: Iterable[tuple[str, str]] = ()) -> str:
+    """A table of the tiers, then every test that did not run, with the reason and what to do.
+
+    Args:
+        left_out: tiers that were not asked for, and how to ask for them.
+    """
+    results = list(results)
+    lines = ["", f"{'tier':8} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}"]
+    for result in results:
+        counts = [str(result.count(state)) for state in ("passed", "failed", "skipped")]
+        if not result.cases:
+            counts = ["ok" if result.ok else "-", "-", "-"]
+        lines.append(
+            f"{result.tier:8} {counts[0]:>7} {counts[1]:>7} {counts[2]:>8} {result.wall_s:8.0f}"
+        )
+    lines += _not_run(results, left_out)
+    for result in results:
+        lines += [f"FAILED  {c.test}" for c in result.cases if c.state == "failed"]
+        lines += [f"FAILED  {result.tier}: {problem}" for problem in result.problems]
+    lines.append("all is well" if all(result.ok for result in results) else "NOT ALL IS WELL")
+    return "\n".join(lines)
+
+
+def _not_run(results: list[Result], left_out: Iterable[tuple[str, str]]) -> list[str]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for result in results:
+        for case in result.cases:
+            if case.state == "skipped":
+                groups.setdefault((result.tier, case.detail), []).append(case.test)
+    lines = []
+    for (tier, reason), tests in groups.items():
+        lines.append(f"  {tier}: {reason or 'no reason given'}")
+        lines += [f"      {test}" for test in tests]
+    lines += [f"  {tier}, the whole tier: {how}" for tier, how in left_out]
+    return ["", "NOT RUN:", *lines, ""] if lines else [""]
