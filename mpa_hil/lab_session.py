@@ -6,21 +6,18 @@ everything else finds it there. A lab whose keeper died is no lab: what it left 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 
 import click
 import msgspec
 
-from radios.errors import LocalError, MachineError, RemoteError
+from radios.errors import LocalError, RemoteError
 
-from . import scenario, session_exec, session_keeper
+from . import scenario, session_end, session_exec, session_keeper
 from .lab.agents import environment
 from .lab.standing import Request
 from .request import LabRequest
@@ -30,9 +27,7 @@ from .session_rigs import END_FILE
 
 LAB_ID = "up"
 """Short, for radios are called after it and the kernel cuts their names."""
-DOWN_BOUND_S = session_keeper.END_BOUND_S + 30.0
-"""For an orderly end before it is forced; the keeper has a bound of its own within it."""
-KILL_BOUND_S = 15.0
+KEEPER = "mpa_hil.session_keeper"
 UP = "mpa-hil lab up LAB"
 DOWN = "mpa-hil lab down"
 
@@ -100,7 +95,7 @@ def down() -> int:
         click.echo("no lab is up")
         return 0
     was = here.read()
-    lock = _end(here)
+    lock = session_end.end(here, _say)
     try:
         _sweep_host()
         here.remove()
@@ -209,7 +204,7 @@ def _start(here: Place, record: Record, lock: int) -> None:
     _say("starting the guest" if record.rig == "guest" else "building the lab")
     with here.log.open("wb") as log:
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "mpa_hil.session_keeper", str(here.folder), str(lock)],
+            [sys.executable, "-m", KEEPER, str(here.folder), str(lock)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -248,53 +243,10 @@ def _stop(keeper: subprocess.Popen[bytes]) -> None:
     """End a keeper whose lab did not come up; a second Ctrl-C ends it at once."""
     try:
         keeper.terminate()
-        keeper.wait(DOWN_BOUND_S)
+        keeper.wait(session_end.DOWN_BOUND_S)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         keeper.kill()
         keeper.wait()
-
-
-def _end(here: Place) -> int:
-    """End whoever holds the lock: politely, then by force; the lock."""
-    told: set[tuple[int, int]] = set()
-    started = time.monotonic()
-    while (lock := here.claim()) is None:
-        waited = time.monotonic() - started
-        if waited > DOWN_BOUND_S + KILL_BOUND_S:
-            raise MachineError(
-                "the lab's processes would not end",
-                where=str(here.folder),
-                remedy="the kernel holds them; restart the machine",
-            )
-        number = signal.SIGKILL if waited > DOWN_BOUND_S else signal.SIGTERM
-        record = here.read()
-        # The process that answers for the lab may change while it is being put up.
-        if record is not None and (record.pid, number) not in told:
-            if not told:
-                _say(f"taking the lab {record.lab} down")
-            told.add((record.pid, number))
-            _signal_holder(here, record.pid, number)
-        time.sleep(0.05)
-    return lock
-
-
-def _signal_holder(here: Place, pid: int, number: signal.Signals) -> None:
-    """Signal a process, if it is one that holds the place's lock open."""
-    with contextlib.suppress(OSError):
-        process = os.pidfd_open(pid)
-        try:
-            lock = here.lock.stat()
-            descriptors = f"/proc/{pid}/fd"
-            if any(_is_file(f"{descriptors}/{name}", lock) for name in os.listdir(descriptors)):
-                signal.pidfd_send_signal(process, number)
-        finally:
-            os.close(process)
-
-
-def _is_file(path: str, found: os.stat_result) -> bool:
-    with contextlib.suppress(OSError):
-        return os.path.samestat(os.stat(path), found)
-    return False
 
 
 def _sweep_host() -> None:
