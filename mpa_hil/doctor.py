@@ -24,6 +24,7 @@ HOST_PROGRAMS = {
     "irtt": "irtt",
     "ip": "iproute2",
     "tc": "iproute2",
+    "ping": "iputils-ping",
 }
 """Program -> Debian package, for the boxes of a lab that stand on the host itself."""
 GUEST_PROGRAMS = {

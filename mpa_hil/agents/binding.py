@@ -78,8 +78,13 @@ class Binding:
         self._gone: asyncio.Future[None] | None = None
 
     def register(self, care_of: IPv4Address) -> None:
-        """Tell the home agent of a care-of address, which must be on an interface by now."""
+        """Tell the home agent of a care-of address, which must be on an interface by now.
+
+        The tunnel's near end moves first: the first packets for the new address may overtake the
+        reply, and would be dropped.
+        """
         self._attempt = 0
+        self._path.attach(care_of)
         self._carry_out(self._machine.register(care_of, _now()), care_of)
 
     async def deregister(self, timeout_s: float = 5.0) -> None:
@@ -128,7 +133,6 @@ class Binding:
         self._arm()
 
     def _registered(self, output: Registered, care_of: IPv4Address) -> None:
-        self._path.attach(care_of)
         bound_ns = time.monotonic_ns()
         if not output.renewal:
             self._on_bound(care_of)

@@ -99,7 +99,7 @@ async def collect(request: Request, out: Path, say: Say) -> None:
     Raises:
         MpaError: what ended the experiment early; `failure.json` has it too.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    os.makedirs(out, exist_ok=True)
     labs: list[Lab] = []
     try:
         async with contextlib.AsyncExitStack() as stack:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -38,8 +39,8 @@ _UNDER_WAY_S = 0.3
 """What packets may need to arrive beyond the delays of the links."""
 _GRID_NS = 20_000_000
 _APART_NS = 1_000_000
-"""Flows begin on this grid of time, one endpoint a little after the other: so a switch that keeps to
-the kernel's tick meets their packets in the same phase in each run, and runs can be compared."""
+"""Flows begin on this grid of time, one endpoint a little after the other: so a switch that keeps
+to the kernel's tick meets their packets in the same phase in each run, and runs compare."""
 _SWITCH_LEAD_US = 3900
 """From the decision to the association request of a held switch in the guest: 0.8 ms to hold, 2.1
 to leave, 0.7 to authenticate; the rest is margin. See `mpa_hil.agents.mobile_node`."""
@@ -67,7 +68,7 @@ async def conduct(lab: Lab, spec: RunSpec, folder: Path, air: Host | None) -> st
     Raises:
         RemoteError: a daemon of the lab died, so there can be no further run on it.
     """
-    folder.mkdir(parents=True)
+    os.makedirs(folder)
     traces = _Traces(air)
     chosen = options(lab.scenario, spec.scheme)
     for agent in _agents(lab):
@@ -99,6 +100,7 @@ async def _carry_out(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces
             await lab.attach(chosen, _target(scenario).new)
         await lab.attach(chosen)
         addresses = flow_addresses(lab)
+        await _reach(lab, addresses)
         for name in ("cn", "mn"):
             traces.endpoints[name] = await _start_endpoint(lab, name, addresses)
         await _move(lab, spec, chosen, traces)
@@ -179,6 +181,15 @@ def flow_addresses(lab: Lab) -> dict[str, IPv4Address]:
     domain = scenario.domain_of(scenario.movement.start)
     node = domain.static_address if lab.floor else scenario.mn.home_address
     return {"mn": node, "cn": scenario.correspondent.address}
+
+
+async def _reach(lab: Lab, addresses: dict[str, IPv4Address]) -> None:
+    """See that MN and CN reach each other, before anything is measured.
+
+    It also fills the neighbour tables on the way, so that no flow begins with waiting for ARP.
+    """
+    node, peer = str(addresses["mn"]), str(addresses["cn"])
+    await lab.hosts["mn"].run("ping", "-c", "1", "-W", "5", "-I", node, peer)
 
 
 async def _start_endpoint(lab: Lab, name: str, addresses: dict[str, IPv4Address]) -> Agent:

@@ -52,6 +52,7 @@ class Settings:
             lab that stands says nothing for hours.
         bound_s: wall seconds that the whole run may take; None: as long as it likes.
         seed: makes the guest's random numbers repeat (virtual clock only).
+        epoch: where the guest's calendar starts (virtual clock only), ISO 8601, UTC.
     """
 
     accelerator: Accelerator
@@ -59,6 +60,7 @@ class Settings:
     seed: int = 1
     silence_s: float | None = 600.0
     bound_s: float | None = 7200.0
+    epoch: str = VIRTUAL_EPOCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def command(image: Image, settings: Settings, folder: Path) -> list[str]:
         # One instruction is one nanosecond, and idle time is skipped: the guest's clock depends
         # on what it executes, never on how busy the host is.
         accel = "tcg,thread=single,tb-size=512"
-        timing = ["-icount", "shift=0,sleep=off", "-rtc", f"base={VIRTUAL_EPOCH},clock=vm"]
+        timing = ["-icount", "shift=0,sleep=off", "-rtc", f"base={settings.epoch},clock=vm"]
         timing += ["-seed", str(settings.seed)]
         cpu = CPU["tcg"]
     elif settings.accelerator.name == "tcg":
