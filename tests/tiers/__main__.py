@@ -22,7 +22,7 @@ from collections.abc import Awaitable
 from pathlib import Path
 
 from . import guest
-from .children import Prefixed, run
+from .children import ROOT, Prefixed, run
 from .results import Result, read_junit, summary
 
 PURE, WIRED, LAB, INSIDE, RADIO = (
@@ -67,10 +67,10 @@ async def here(tier: str, *arguments: str) -> Result:
         status = await run(
             output,
             *(sys.executable, "-m", "pytest", "-q", "--color=no", "-rfE"),
-            *(f"--junitxml={junit}", "-o", "junit_family=xunit1", *arguments),
+            *(f"--junitxml={junit}", *arguments),
         )
         with contextlib.suppress(FileNotFoundError):
-            result.cases = read_junit(junit)
+            result.cases = read_junit(junit, ROOT)
     if status and not result.count("failed"):
         result.problems.append(f"pytest ended with status {status}")
     elif result.cases and result.count("skipped") == len(result.cases):

@@ -10,13 +10,13 @@ from radios.errors import MpaError
 from rigs.guest import accelerator, image, machine
 from rigs.guest.payload import Job
 
-from .children import Prefixed, collected
+from .children import ROOT, Prefixed, collected
 from .results import Result, not_reported, read_junit
 
 JUNIT = "junit.xml"
-PYTEST = ("python3", "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "-rfE")
+PYTEST = ("python3", "-m", "pytest", "--no-header", "--color=no", "-p", "no:cacheprovider", "-rfE")
 SILENCE_S = 300.0
-"""A line of dots is half a minute's tests; five minutes without one is a test that hangs."""
+"""The slowest test takes half a minute; five without a dot are a test that hangs."""
 
 
 async def run(tier: str, paths: tuple[str, ...]) -> Result:
@@ -35,14 +35,14 @@ async def run(tier: str, paths: tuple[str, ...]) -> Result:
                 built,
                 # Unset, for else every process in the guest compiles the project's code anew.
                 Job(
-                    argv=(*PYTEST, f"--junitxml=/run/out/{JUNIT}", *_JUNIT_OPTIONS, *paths),
+                    argv=(*PYTEST, f"--junitxml=/run/out/{JUNIT}", *paths),
                     env={"PYTHONDONTWRITEBYTECODE": "", "COLUMNS": "100"},
                 ),
                 machine.Settings(chosen, "virtual", silence_s=SILENCE_S),
                 Path(folder),
                 output,
             )
-            result.cases = read_junit(Path(folder) / JUNIT)
+            result.cases = read_junit(Path(folder) / JUNIT, ROOT)
         output.end()
     except MpaError as error:
         output.end()
@@ -57,6 +57,3 @@ async def run(tier: str, paths: tuple[str, ...]) -> Result:
     if silent := not_reported(await collected(*paths), result.cases):
         result.problems.append(f"nothing was heard of {len(silent)} tests: {' '.join(silent)}")
     return result
-
-
-_JUNIT_OPTIONS = ("-o", "junit_family=xunit1")

@@ -54,17 +54,20 @@ class Result:
         return not self.problems and not self.count("failed")
 
 
-def read_junit(file: Path) -> list[Case]:
-    """The tests of a JUnit file of the family xunit1 (the one that names a test's file).
+def read_junit(file: Path, root: Path) -> list[Case]:
+    """The tests of a JUnit file that pytest wrote.
+
+    Args:
+        root: the folder that pytest ran in, or a copy of it.
 
     Raises:
         FileNotFoundError: pytest did not come to its end.
     """
-    root = ElementTree.parse(file).getroot()
-    return [_case(element) for element in root.iter("testcase")]
+    tree = ElementTree.parse(file).getroot()
+    return [_case(element, root) for element in tree.iter("testcase")]
 
 
-def _case(element: ElementTree.Element) -> Case:
+def _case(element: ElementTree.Element, root: Path) -> Case:
     skipped = element.find("skipped")
     state: State = "passed"
     if element.find("failure") is not None or element.find("error") is not None:
@@ -73,15 +76,17 @@ def _case(element: ElementTree.Element) -> Case:
         state = "skipped"
     detail = skipped.get("message", "") if skipped is not None else ""
     seconds = float(element.get("time", "0"))
-    return Case(_id(element), state, " ".join(detail.split()), seconds)
+    return Case(_id(element, root), state, " ".join(detail.split()), seconds)
 
 
-def _id(element: ElementTree.Element) -> str:
-    """`tests/x/test_y.py::Class::test_z`, from the file and the dotted name of module and class."""
-    file = element.get("file", "")
-    module = file.removesuffix(".py").replace("/", ".")
-    classes = element.get("classname", "").removeprefix(module).strip(".").replace(".", "::")
-    return "::".join(part for part in (file, classes, element.get("name", "")) if part)
+def _id(element: ElementTree.Element, root: Path) -> str:
+    """`tests/x/test_y.py::Class::test_z`, from the dotted name of folders, module and classes."""
+    words = element.get("classname", "").split(".")
+    for length in range(len(words), 0, -1):
+        file = f"{'/'.join(words[:length])}.py"
+        if (root / file).is_file():
+            return "::".join((file, *words[length:], element.get("name", "")))
+    return f"{element.get('classname')}::{element.get('name')}"
 
 
 def not_reported(wanted: Iterable[str], cases: Iterable[Case]) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import contract_path  # noqa: F401 - finds the next imports
 import pytest
 from air import Box, access_point, boxes, join, join_both, network, station
 from radio_contract import RadioContract
@@ -23,6 +24,7 @@ from radios.supplicant import Supplicant, signal_change
 from rigs.services import hostapd
 
 ADDRESS = "02:00:00:00:0e:{:02x}"
+RADIOS_VARIABLE = "MPA_HIL_RADIOS"
 PMKID, PMK = bytes(range(16)), bytes(range(32))
 
 
@@ -227,3 +229,18 @@ def test_what_a_driver_says_of_itself() -> None:
             assert {"SME", "AP"} <= flags
 
     asyncio.run(scenario())
+
+
+def test_the_radio_tier_takes_what_it_is_given() -> None:
+    """Its tests on virtual radios, which stand in for a bench's."""
+    with Hwsim().take(2) as devices:
+        names = " ".join(device.interface for device in devices)
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/radio"],
+            env={**os.environ, RADIOS_VARIABLE: names},
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stdout
+    assert "2 passed, 1 skipped" in done.stdout
+    assert "3 radios are needed" in done.stdout
