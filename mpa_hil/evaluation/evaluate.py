@@ -101,7 +101,7 @@ def _runs(
             daemons[run.name] = folder / "logs"
             log.extend(run.events)
             log.extend(outcome.events)
-            notes += run.notes
+            notes += [*run.notes, *outcome.notes]
         packets.detach()
     output.copy_logs(daemons, out / "logs")
     return outcomes

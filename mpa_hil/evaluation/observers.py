@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from mpa_hil.evaluation.flows import Measured
 from mpa_hil.evaluation.raw import RawRun, Taken
 from mpa_hil.evaluation.signalling import link_of
 from mpa_hil.evaluation.timeline import MOBILE_NODE
 from mpa_hil.traffic.observer import Agreement, Sighting, agree, sightings
+from mpa_hil.traffic.records import Arrival
 from radios.errors import RemoteError
 
 CORRESPONDENT = "cn"
 
 
-def compare(
-    run: RawRun, measured: Iterable[Measured], gap_flow: str
-) -> tuple[list[tuple[str, Agreement]], list[str]]:
-    """The gap flow's gaps by socket and by capture: comparisons made, and those that could not be.
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What became of a run's comparisons, one for each direction of the gap flow."""
+
+    made: list[tuple[str, Agreement]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    """What could not be compared, each with its reason."""
+    notes: list[str] = field(default_factory=list)
+
+
+def compare(run: RawRun, measured: Iterable[Measured], gap_flow: str) -> Compared:
+    """The gap flow's gaps by socket and by capture.
 
     Downlink: the MN's wireless interface, or else its tunnel. Uplink: the CN's link. A capture
     that lacks packets, or was cut off before the handover was over, proves nothing: it is named
-    among what could not be compared.
+    among what could not be compared. Packets that the capture saw and the socket never got are
+    noted: the receiving host itself refused them.
     """
-    made: list[tuple[str, Agreement]] = []
-    left_out: list[str] = []
+    result = Compared()
     for one in measured:
         if one.log.flow != gap_flow:
             continue
@@ -33,21 +43,32 @@ def compare(
         taken = link_of(run.captures, host) or _any_of(run.captures, host)
         record = run.mn if one.log.direction == "downlink" else run.cn
         if taken is None or record is None:
-            left_out.append(f"{where}: nothing was captured on {host}")
+            result.left_out.append(f"{where}: nothing was captured on {host}")
             continue
         reason = _worthless(taken, one.window.end_ns + record.offset_ns)
         if reason:
-            left_out.append(f"{where}: {reason}")
+            result.left_out.append(f"{where}: {reason}")
             continue
         try:
             seen = sightings(taken.capture, {one.plan.port}, record.offset_ns)
         except RemoteError as error:  # a kind of link that nobody here can read
-            left_out.append(f"{where}: {error.what}")
+            result.left_out.append(f"{where}: {error.what}")
             continue
         sighting = seen.get(one.plan.ssrc, Sighting(one.plan.ssrc, ()))
         gap_ms = sighting.gap_ms(one.window, one.log.spacing_ns)
-        made.append((where, agree(one.figures.gap_ms, gap_ms, one.log.spacing_ns / 1e6)))
-    return made, left_out
+        agreement = agree(one.figures.gap_ms, gap_ms, one.log.spacing_ns / 1e6)
+        result.made.append((where, agreement))
+        refused = _numbers(sighting.arrivals) - _numbers(one.log.arrivals)
+        if refused:
+            result.notes.append(
+                f"{where}: {len(refused)} packets reached {taken.host}'s {taken.interface} "
+                f"but not the receiving program, the first of them number {min(refused)}"
+            )
+    return result
+
+
+def _numbers(arrivals: Iterable[Arrival]) -> set[int]:
+    return {arrival.sequence for arrival in arrivals}
 
 
 def _any_of(captures: Sequence[Taken], host: str) -> Taken | None:

@@ -8,6 +8,7 @@ import msgspec
 
 from mpa_hil.evaluation import flows, observers, signalling
 from mpa_hil.evaluation.flows import Measured
+from mpa_hil.evaluation.observers import Compared
 from mpa_hil.evaluation.raw import RawRun, RunInfo
 from mpa_hil.evaluation.signalling import Heard, Place
 from mpa_hil.evaluation.timeline import (
@@ -43,6 +44,7 @@ class Outcome:
     """Why there are no figures of a null or control run."""
     agreements: tuple[tuple[str, Agreement], ...] = ()
     uncompared: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     events: tuple[AnyEvent, ...] = ()
     """Found by the evaluation, with scheme and repeat."""
     logs: tuple[FlowLog, ...] = field(default=(), repr=False)
@@ -72,14 +74,14 @@ def evaluate_run(raw: RawRun, scenario: Scenario) -> Outcome:
 def _quiet(raw: RawRun, logs: list[FlowLog], measured: list[Measured]) -> Outcome:
     """A null or control run: what it lost, or why that is not known."""
     failure = _failure(raw, measured)
-    quiet = () if failure else tuple(_quiet_flow(one) for one in measured)
+    quiet = () if failure else tuple(_quiet_flow(one, raw.number) for one in measured)
     return Outcome(raw.number, raw.info, quiet=quiet, failure=failure, logs=tuple(logs))
 
 
-def _quiet_flow(one: Measured) -> QuietRun:
+def _quiet_flow(one: Measured, number: int) -> QuietRun:
     found = one.figures
     return QuietRun(
-        flow=one.log.flow,
+        flow=f"run {number:03} {one.log.flow}",
         direction=one.log.direction,
         sent=found.sent,
         lost=found.lost,
@@ -123,9 +125,7 @@ def _handover(
         if first_ns is not None:
             phases = timeline.phases_ms(first_ns)
             events += _first_packet_event(timeline, first_ns)
-    made, left_out = observers.compare(raw, measured, gap) if not error else ([], [])
-    if not scenario.capture.enabled:
-        left_out = []
+    compared = Compared() if error else observers.compare(raw, measured, gap)
     run = make_run(
         flows.by_name(measured),
         voice_flow=voice,
@@ -143,8 +143,9 @@ def _handover(
         number=raw.number,
         info=raw.info,
         run=run,
-        agreements=tuple(made),
-        uncompared=tuple(left_out),
+        agreements=tuple(compared.made),
+        uncompared=tuple(compared.left_out) if scenario.capture.enabled else (),
+        notes=tuple(compared.notes),
         events=tuple(_of_run(event, raw.info) for event in events),
         logs=tuple(one.log for one in measured),
     )

@@ -39,6 +39,7 @@ class QuietRun:
     """What was seen of a flow in a null or a control run."""
 
     flow: str
+    """Its name, and where there are several such runs, which one."""
     direction: str
     sent: int
     lost: int

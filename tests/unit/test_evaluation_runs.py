@@ -202,6 +202,16 @@ def test_a_capture_that_lacks_packets_proves_nothing(tmp_path: Path) -> None:
     assert summary.notes == ["run 002: mn-wlan0.pcap lacks 3 packets"]
 
 
+def test_packets_that_the_receiving_host_refused_are_noted(tmp_path: Path) -> None:
+    files = raw_files(NULL, REACTIVE)
+    files["runs/002/mn-wlan0.pcap"] = raw_files(NULL)["runs/001/mn-wlan0.pcap"]  # all arrived
+    summary = of_files(tmp_path, files)
+    assert summary.notes == [
+        "run 002 reactive probe downlink: 99 packets reached mn's wlan0 but not the receiving "
+        "program, the first of them number 236"
+    ]
+
+
 def test_without_captures_there_are_figures_all_the_same(tmp_path: Path) -> None:
     files = {n: d for n, d in raw_files(NULL, REACTIVE).items() if "pcap" not in n}
     files = {n: d for n, d in files.items() if not n.endswith("captures.json")}
