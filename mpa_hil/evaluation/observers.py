@@ -61,8 +61,8 @@ def compare(run: RawRun, measured: Iterable[Measured], gap_flow: str) -> Compare
         refused = _numbers(sighting.arrivals) - _numbers(one.log.arrivals)
         if refused:
             result.notes.append(
-                f"{where}: {len(refused)} packets reached {taken.host}'s {taken.interface} "
-                f"but not the receiving program, the first of them number {min(refused)}"
+                f"{where}: packets that reached {taken.host}'s {taken.interface} but not the "
+                f"receiving program: {len(refused)}, from number {min(refused)} on"
             )
     return result
 

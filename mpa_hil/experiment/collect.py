@@ -28,7 +28,6 @@ from mpa_hil.experiment.conduct import conduct
 from mpa_hil.experiment.plan import RunSpec, order
 from mpa_hil.lab.builder import Lab, standing_lab
 from mpa_hil.scenario import Scenario, decode, encode, floor_scenario
-from radios import hwsim
 from radios.errors import LocalError, MpaError
 from rigs.host import Host
 from rigs.netns import NamespaceHost
@@ -104,8 +103,8 @@ async def collect(request: Request, out: Path, say: Say) -> None:
     try:
         async with contextlib.AsyncExitStack() as stack:
             runs = order(request.scenario, request.schemes, request.repeat)
-            air = await stack.enter_async_context(_air(request))
             built = await _build(request, runs, stack, say)
+            air = await stack.enter_async_context(_air(request))
             labs += built.values()
             await _describe(request, next(iter(built.values())), out)
             for number, spec in enumerate(runs, 1):
@@ -154,7 +153,6 @@ async def _air(request: Request) -> AsyncIterator[Host | None]:
     if not (capture.enabled and capture.air):
         yield None
         return
-    hwsim.load_module()
     host = await NamespaceHost.create("air", request.lab_id)
     try:
         await _move_monitor(host)

@@ -52,7 +52,6 @@ class Lab:
         self.hosts: dict[str, Host] = {}
         self.events: list[bytes] = []
         self.secrets = draw(scenario)
-        self.papers: Papers | None = None
         self.air: air.Air
         self.mobile_node: agents.Agent
         self.home_agent: agents.Agent | None = None
@@ -179,32 +178,29 @@ class Lab:
             self.hosts[name] = await NamespaceHost.create(name, self.lab_id)
             self.hosts[name].on_death = self._on_death
             self.tell("host.created", name)
+        node = self.hosts["mn"]
+        config = servers.mobile_node(scenario, self.secrets, node.workdir, floor=self.floor)
+        self.mobile_node = await agents.start(
+            node, "mobile_node", config, ready="mobile_node.ready"
+        )
+        self._stand(self.mobile_node)
+        say("radios and wires")
         self.air = await air.make(scenario, self.hosts, self.lab_id, self.group)
         await network.build(plan.topology(scenario, floor=self.floor), self.hosts)
         say("servers")
         if plan.needs_home(scenario, floor=self.floor):
             now = dt.datetime.now(dt.UTC)
-            self.papers = given_papers(pem, scenario) if pem else make_papers(scenario, now)
-            await self._start_home(self.papers)
+            papers = given_papers(pem) if pem else make_papers(scenario, now)
+            await node.put("ca.pem", papers.ca)
+            await node.put("mn.pem", papers.client.certificate)
+            await node.put("mn.key", papers.client.key)
+            await self._start_home(papers)
         if self.floor:
             domain = scenario.domain_of(scenario.movement.start)
             config = servers.hold(domain, self.secrets, scenario.schemes.l2_floor)
             router = self.hosts[f"{domain.name}-router"]
             self.holder = await agents.start(router, "hold", config, ready="hold.ready")
             self._stand(self.holder)
-        node = self.hosts["mn"]
-        if self.papers is not None:
-            await node.put("ca.pem", self.papers.ca)
-            await node.put("mn.pem", self.papers.client.certificate)
-            await node.put("mn.key", self.papers.client.key)
-        config = servers.mobile_node(scenario, self.secrets, self.papers, node.workdir)
-        if self.floor:
-            del config["mobility"]
-            config["hold_key"] = self.secrets.hold_key
-        self.mobile_node = await agents.start(
-            node, "mobile_node", config, ready="mobile_node.ready"
-        )
-        self._stand(self.mobile_node)
 
     async def _start_home(self, papers: Papers) -> None:
         scenario = self.scenario

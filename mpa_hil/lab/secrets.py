@@ -29,8 +29,6 @@ class Papers:
     ca: bytes
     server: Credentials
     client: Credentials
-    server_domain: str
-    """What the MN demands of the server's name (suffix match)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +75,14 @@ def make_papers(scenario: Scenario, now: dt.datetime) -> Papers:
         now: by the clock of the boxes that check them.
     """
     ca = LabCa(now, f"{scenario.lab.name} lab CA"[:64])
-    name = server_name(scenario)
-    return Papers(ca.certificate, ca.server(name), ca.client(scenario.mn.identity), name)
+    server = ca.server(server_name(scenario))
+    return Papers(ca.certificate, server, ca.client(scenario.mn.identity))
 
 
-def given_papers(pem: Mapping[str, bytes], scenario: Scenario) -> Papers:
+def given_papers(pem: Mapping[str, bytes]) -> Papers:
     """The user's own certificates, by lab key (`mpa_hil.scenario.certificate_files`)."""
     return Papers(
         pem["home.aaa.ca"],
         Credentials(pem["home.aaa.cert"], pem["home.aaa.key"], 0),
         Credentials(pem["mn.cert"], pem["mn.key"], 0),
-        scenario.home.realm,
     )

@@ -138,31 +138,35 @@ def hold(domain: Domain, secrets: Secrets, options: L2Floor) -> dict[str, Any]:
 
 
 def mobile_node(
-    scenario: Scenario, secrets: Secrets, papers: Papers | None, workdir: str
+    scenario: Scenario, secrets: Secrets, workdir: str, *, floor: bool
 ) -> dict[str, Any]:
-    """Configuration of `mpa_hil.agents.mobile_node`; the certificates lie in `workdir`."""
+    """Configuration of `mpa_hil.agents.mobile_node`; its certificates will lie in `workdir`."""
     networks: dict[str, Any] = {ap.name: _network(ap, secrets) for ap in scenario.aps}
     config: dict[str, Any] = {
         "host": "mn",
         "interface": plan.RADIO,
         "workdir": workdir,
         "networks": networks,
-        "mobility": {
+    }
+    if floor:
+        config["hold_key"] = secrets.hold_key
+    else:
+        config["mobility"] = {
             "home_address": str(scenario.mn.home_address),
             "home_agent": str(scenario.home.agent_address),
             "spi": scenario.home.agent.spi,
             "key": secrets.mobility_key,
             "lifetime_s": scenario.home.agent.lifetime_s,
             "correspondents": [str(scenario.correspondent.subnet)],
-        },
-    }
-    if papers is not None:
+        }
+    if plan.needs_home(scenario, floor=floor):
         config["eap_tls"] = {
             "identity": scenario.mn.identity,
             "ca_cert": f"{workdir}/ca.pem",
             "client_cert": f"{workdir}/mn.pem",
             "private_key": f"{workdir}/mn.key",
-            "server_domain": papers.server_domain,
+            # A suffix, so that it holds for the user's own certificates too.
+            "server_domain": scenario.home.realm,
         }
     return config
 

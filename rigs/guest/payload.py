@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import marshal
+import struct
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from . import cpio
+from .image import GUEST_PYTHON
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 CODE = ("mpa_hil", "rigs", "radios", "tests", "lab_configs", "firmware_notes", "docs")
 SINGLE_FILES = ("pyproject.toml", "README.md")
 SUFFIXES = {".py", ".toml", ".sh", ".list", ".md", ".lua", ".txt", ".pcap", ".json", ".typed"}
 OUT = "/run/out"
+COMPILES = f"{sys.version_info.major}.{sys.version_info.minor}" == GUEST_PYTHON
+"""Whether this Python's bytecode is the guest's: compiling there costs a second of its time."""
+CACHE_TAG = sys.implementation.cache_tag
+_UNCHECKED = struct.pack("<I8x", 0b01)
+"""Flags and source hash of a .pyc that is never compared with its source (PEP 552)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +57,22 @@ def pack(job: Job) -> bytes:
     }
     archive.file("payload/job.json", json.dumps(description).encode())
     for path in _code():
-        archive.file(f"payload/code/{path.relative_to(PROJECT)}", path.read_bytes())
+        place = path.relative_to(PROJECT)
+        archive.file(f"payload/code/{place}", path.read_bytes())
+        if path.suffix == ".py" and COMPILES:
+            cached = place.parent / "__pycache__" / f"{place.stem}.{CACHE_TAG}.pyc"
+            archive.file(f"payload/code/{cached}", _compiled(path))
     for name, content in job.files.items():
         archive.file(f"payload/code/{name}", content)
     return archive.close()
+
+
+@cache
+def _compiled(path: Path) -> bytes:
+    """The module as a .pyc, the same for the same source."""
+    name = f"/run/payload/code/{path.relative_to(PROJECT)}"
+    code = compile(path.read_bytes(), name, "exec", dont_inherit=True, optimize=0)
+    return importlib.util.MAGIC_NUMBER + _UNCHECKED + marshal.dumps(code)
 
 
 def _code() -> list[Path]:
