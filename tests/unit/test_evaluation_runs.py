@@ -207,8 +207,8 @@ def test_packets_that_the_receiving_host_refused_are_noted(tmp_path: Path) -> No
     files["runs/002/mn-wlan0.pcap"] = raw_files(NULL)["runs/001/mn-wlan0.pcap"]  # all arrived
     summary = of_files(tmp_path, files)
     assert summary.notes == [
-        "run 002 reactive probe downlink: 99 packets reached mn's wlan0 but not the receiving "
-        "program, the first of them number 236"
+        "run 002 reactive probe downlink: packets that reached mn's wlan0 but not the receiving "
+        "program: 99, from number 236 on"
     ]
 
 
