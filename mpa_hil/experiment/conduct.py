@@ -44,8 +44,6 @@ to the kernel's tick meets their packets in the same phase in each run, and runs
 _SWITCH_LEAD_US = 3900
 """From the decision to the association request of a held switch in the guest: 0.8 ms to hold, 2.1
 to leave, 0.7 to authenticate; the rest is margin. See `mpa_hil.agents.mobile_node`."""
-_SNAPLEN = 256
-"""Octets captured of each packet: all headers, and signalling as a whole."""
 
 
 @dataclass(slots=True)
@@ -232,7 +230,7 @@ async def _start_captures(lab: Lab, traces: _Traces) -> None:
     if traces.air is not None:
         places.append((traces.air, capture.AIR_INTERFACE))
     for host, interface in places:
-        config = capture.CaptureConfig(interface, _pcap_name(host, interface), _SNAPLEN)
+        config = capture.CaptureConfig(interface, _pcap_name(host, interface))
         traces.captures.append((host, interface, await capture.start(host, config)))
 
 
