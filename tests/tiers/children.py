@@ -7,16 +7,18 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Prefixed:
-    """Prints what it is given, in whole lines, each behind a tier's name."""
+    """Prints what it is given, in whole lines, each behind a tier's name and its seconds so far."""
 
     def __init__(self, tier: str) -> None:
-        self._start = f"{tier:5} | "
+        self._tier = tier
+        self._started_s = time.monotonic()
         self._rest = b""
 
     def __call__(self, chunk: bytes) -> None:
@@ -37,7 +39,8 @@ class Prefixed:
 
     def _print(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip("\r")
-        print(self._start + text, flush=True)
+        since_s = time.monotonic() - self._started_s
+        print(f"{self._tier:5} {since_s:4.0f} s | {text}", flush=True)
 
 
 async def run(output: Prefixed, *argv: str) -> int:

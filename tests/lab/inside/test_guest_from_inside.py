@@ -21,6 +21,7 @@ KERNEL_MODULES = (
     *("mac80211_hwsim", "veth", "bridge", "dummy", "tun"),
     *("ipip", "ip6_tunnel", "esp4", "esp6", "xfrm_user", "xfrm_interface", "wireguard"),
     *("sch_netem", "sch_plug", "sch_prio", "cls_u32", "cls_flower", "nf_tables"),
+    *("ifb", "act_mirred", "sch_ingress"),
 )
 
 
