@@ -1,0 +1,204 @@
+"""Whole experiments through the command line, as a user runs them, each in a guest of its own.
+
+Under the virtual clock figures repeat to the last digit, so they are asserted as figures.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mpa_hil import eventlog
+
+PROJECT = Path(__file__).parents[2]
+LABS = PROJECT / "lab_configs"
+BOUND_S = 900
+GUEST = ("--rig", "guest", "--clock", "virtual")
+FLOOR_MS = 13.0
+"""What the bare switch may cost at most at 2 ms spacing."""
+
+Summary = dict[str, Any]
+
+
+def run(lab: str, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """`mpa-hil run`, with its temporary files where this test sees them."""
+    temporary = out.parent / f"{out.name}.tmp"
+    temporary.mkdir()
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "mpa_hil.cli", "run", str(LABS / lab)),
+            *(*GUEST, "--out", str(out), "--json", *options),
+        ],
+        cwd=PROJECT,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        timeout=BOUND_S,
+        check=False,
+    )
+
+
+def figures(done: subprocess.CompletedProcess[str], status: int = 0) -> Summary:
+    assert done.returncode == status, done.stderr[-2000:]
+    summary: Summary = json.loads(done.stdout)
+    return summary
+
+
+@pytest.fixture(scope="module")
+def place() -> Path:
+    # Short paths: QEMU's sockets lie in it, and a socket's path has 107 octets at most.
+    return Path(tempfile.mkdtemp(prefix="mpa-x-"))
+
+
+@pytest.fixture(scope="module")
+def main(place: Path) -> Summary:
+    """The main job: three schemes, the null runs and the control."""
+    return figures(run("two_domains.toml", place / "main"))
+
+
+@pytest.fixture(scope="module")
+def twice(place: Path) -> tuple[Summary, Summary]:
+    """The floor twice over, both at once: what loads the machine must not show."""
+    with ThreadPoolExecutor() as pool:
+        jobs = [
+            pool.submit(run, "l2_floor.toml", place / f"floor{n}", "--seed", "5", "--repeat", "2")
+            for n in range(2)
+        ]
+        first, second = (figures(job.result()) for job in jobs)
+    return first, second
+
+
+def one(summary: Summary, scheme: str) -> dict[str, Any]:
+    runs: list[dict[str, Any]] = summary["schemes"][scheme]["runs"]
+    assert all(run["ok"] for run in runs)
+    return runs[0]
+
+
+def test_every_check_of_the_method_passed(main: Summary) -> None:
+    assert main["verdict"]["given"], main["verdict"]["refused"]
+    assert {check["passed"] for check in main["verdict"]["checks"]} == {True}
+
+
+def test_the_handover_as_people_have_it_is_dead_for_seconds(main: Summary) -> None:
+    reactive = one(main, "reactive")
+    for direction in ("downlink", "uplink"):
+        assert 5000 < reactive["gap_ms"][direction] < 9000
+        assert reactive["lost"][direction] == pytest.approx(
+            reactive["gap_ms"][direction] / 20, abs=2
+        )
+        assert reactive["mos"][direction] < 2
+    assert reactive["eap"]["round_trips"] == 4
+    assert reactive["phases_ms"]["dhcp"] > 2000, "the server's conflict check takes 2 to 3 s"
+
+
+def test_tuning_removes_the_scan_and_the_conflict_check(main: Summary) -> None:
+    reactive, tuned = one(main, "reactive"), one(main, "reactive-tuned")
+    assert tuned["phases_ms"]["scan"] < reactive["phases_ms"]["scan"] / 5
+    assert tuned["phases_ms"]["dhcp"] < 50
+    assert tuned["eap"]["round_trips"] == 4, "another operator's network: no key applies there"
+
+
+@pytest.mark.parametrize("scheme", ["reactive", "reactive-tuned", "l2-floor"])
+def test_phases_add_up_to_the_total(main: Summary, scheme: str) -> None:
+    phases = dict(one(main, scheme)["phases_ms"])
+    total = phases.pop("total")
+    assert sum(phases.values()) == pytest.approx(total, abs=0.01)
+    assert abs(phases["remainder"]) < 0.02 * total + 1
+
+
+def test_the_floor_loses_nothing_beside_the_other_schemes(main: Summary) -> None:
+    floor = one(main, "l2-floor")
+    for direction in ("downlink", "uplink"):
+        assert floor["gap_ms"][direction] <= FLOOR_MS
+        for flow in floor["flows"].values():
+            assert flow[direction]["lost"] == 0
+            assert flow[direction]["duplicated"] == 0
+            assert flow[direction]["reordered"] == 0
+
+
+def test_the_floor_is_below_its_limit_and_repeats(twice: tuple[Summary, Summary]) -> None:
+    first, second = twice
+    for summary in twice:
+        assert summary["verdict"]["given"], summary["verdict"]["refused"]
+        for each in summary["schemes"]["l2-floor"]["runs"]:
+            for direction in ("downlink", "uplink"):
+                assert each["lost"][direction] == 0
+                assert each["gap_ms"][direction] <= FLOOR_MS
+    assert first == second
+
+
+def test_the_same_seed_gives_the_same_packets(twice: tuple[Summary, Summary], place: Path) -> None:
+    first, second = (place / f"floor{n}" / "packets.csv" for n in range(2))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_far_home_costs_its_round_trips(main: Summary, place: Path) -> None:
+    far = figures(run("far_home.toml", place / "far", "--scheme", "reactive-tuned"))
+    near_ms = one(main, "reactive-tuned")["phases_ms"]
+    far_ms = one(far, "reactive-tuned")["phases_ms"]
+    further_ms = 180.0  # the home link's delay goes from 10 to 100 ms, twice a round trip
+    assert far_ms["eap"] - near_ms["eap"] == pytest.approx(4 * further_ms, abs=further_ms / 4)
+    assert far_ms["binding"] - near_ms["binding"] == pytest.approx(further_ms, abs=2)
+    assert far_ms["scan"] == pytest.approx(near_ms["scan"], abs=10)
+
+
+class TestTheFolder:
+    """What a run leaves."""
+
+    @pytest.fixture
+    def out(self, main: Summary, place: Path) -> Path:
+        return place / "main"
+
+    def test_nothing_but_the_folder_is_left(self, out: Path) -> None:
+        assert list((out.parent / f"{out.name}.tmp").iterdir()) == []
+
+    def test_the_lab_as_run_loads_and_has_no_secret(self, out: Path) -> None:
+        from mpa_hil import scenario
+
+        assert scenario.load(out / "lab.toml").lab.name == "two_domains"
+
+    def test_events_are_what_the_reference_says_and_in_order(self, out: Path) -> None:
+        events = list(eventlog.read(out / "events.jsonl"))
+        assert len(events) > 200
+        assert [event.t_ns for event in events] == sorted(event.t_ns for event in events)
+
+    def test_packets_agree_with_the_summary(self, out: Path, main: Summary) -> None:
+        with (out / "packets.csv").open(newline="") as stream:
+            rows = [row for row in csv.DictReader(stream) if row["kind"] == "handover"]
+        for scheme in main["schemes"]:
+            voice = [
+                row
+                for row in rows
+                if (row["scheme"], row["flow"], row["direction"]) == (scheme, "voice", "downlink")
+            ]
+            lost = sum(not row["received_ns"] for row in voice)
+            assert lost == one(main, scheme)["lost"]["downlink"]
+
+    @pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark: make setup-test")
+    def test_wireshark_finds_nothing_malformed(self, out: Path) -> None:
+        (capture,) = out.glob("*-reactive-repeat0.pcapng")
+
+        def count(expression: str) -> int:
+            # Port 4340 is ours; tshark's only guess at it would be wrong.
+            argv = ["tshark", "-r", str(capture), "-Y", expression, "-T", "fields"]
+            done = subprocess.run(
+                [*argv, "-e", "frame.number"], capture_output=True, text=True, check=True
+            )
+            return len(done.stdout.split())
+
+        assert count("_ws.malformed") == 0
+        assert count("eap.code == 3") >= 1, "EAP success in the air"
+        assert count("radius.code == 2") >= 2, "Access-Accept at home and visited AAA"
+        assert count("dhcp.option.dhcp == 5") >= 1, "DHCP ACK"
+        assert count("mip.type == 3") >= 1, "registration reply"
+        assert count("wlan.fc.type_subtype == 0x08") >= 10, "beacons"
