@@ -81,7 +81,7 @@ class DhcpLease:
 
         dhcpcd 9.4.1 loses a SIGTERM that comes at a bad moment, so it is told until it has ended.
         """
-        process, self._process = self._process, None
+        process = self._process
         if process is None:
             return
         assert process.stdout is not None
@@ -93,6 +93,7 @@ class DhcpLease:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        self._process = None
         loop.remove_reader(process.stdout)
         process.stdout.close()
 
