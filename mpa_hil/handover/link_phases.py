@@ -65,8 +65,7 @@ class LinkPhases:
             return self._go("authentication", t_ns, name)
         if name == wpa_events.ASSOCIATING:
             return self._go("association", t_ns, name)
-        if name == wpa_events.ASSOCIATED:
-            self._associated_ns = t_ns
+        if name == wpa_events.ASSOCIATED and self.phase != "associated":
             return self._end(t_ns, name)
         if name == wpa_events.EAP_STARTED and self.phase == "associated":
             self.phase = "eap"
@@ -89,8 +88,9 @@ class LinkPhases:
 
     def _end(self, t_ns: int, cause: str) -> tuple[Mark, ...]:
         """Association is over; what follows is seen with the next event."""
-        ended = (Mark(self.phase, t_ns, "done", cause),) if self.phase != "associated" else ()
+        ended = (Mark(self.phase, t_ns, "done", cause),)
         self.phase = "associated"
+        self._associated_ns = t_ns
         return ended
 
     def _go(self, phase: str, t_ns: int, cause: str, outcome: Outcome = "done") -> tuple[Mark, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mpa_hil.handover.link_phases import FAILURES, LinkPhases, Mark
@@ -100,6 +100,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS)
+@example([ASSOCIATED, ASSOCIATED, CONNECTED])
 def test_whatever_comes_phases_pair_up_and_cover_the_time_until_connected(
     names: list[str],
 ) -> None:
