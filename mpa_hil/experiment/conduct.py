@@ -41,9 +41,10 @@ _GRID_NS = 20_000_000
 _APART_NS = 1_000_000
 """Flows begin on this grid of time, one endpoint a little after the other: so a switch that keeps
 to the kernel's tick meets their packets in the same phase in each run, and runs compare."""
-_SWITCH_LEAD_US = 3900
-"""From the decision to the association request of a held switch in the guest: 0.8 ms to hold, 2.1
-to leave, 0.7 to authenticate; the rest is margin. See `mpa_hil.agents.mobile_node`."""
+_SWITCH_LEAD_US = 4800
+"""From the decision to the association request of a held switch in the guest: 0.8 ms to hold, 2.2
+to leave, 1.0 to authenticate beside 1 kHz of probes; the rest is margin. A request that misses its
+tick waits for the next. See `mpa_hil.agents.mobile_node`."""
 
 
 @dataclass(slots=True)
