@@ -184,6 +184,16 @@ def parse_pmksa(reply: str) -> tuple[PmksaEntry, ...]:
     return tuple(entries)
 
 
+def parse_pmks(reply: str) -> tuple[bytes, ...]:
+    """PMKSA_GET of wpa_supplicant: peer, PMKID, PMK, and what `pmksa_add` takes after them."""
+    words = (line.split() for line in reply.split("\n"))
+    return tuple(
+        bytes.fromhex(found[2])
+        for found in words
+        if len(found) >= 6 and find_mac(found[0]) and _HEX.fullmatch(found[2])
+    )
+
+
 def parse_signal_poll(reply: str, t_ns: int, bssid: str) -> SignalSample:
     """SIGNAL_POLL of wpa_supplicant."""
     found = pairs(reply)

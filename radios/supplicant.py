@@ -178,6 +178,11 @@ class Supplicant:
         """The cached PMKs, by name."""
         return replies.parse_pmksa(await self.control.request("PMKSA"))
 
+    async def pmks(self, network_id: int) -> tuple[bytes, ...]:
+        """The cached PMKs themselves of a network: to decrypt captures with, never for logs."""
+        reply = await self.control.request("PMKSA_GET", network_id)
+        return replies.parse_pmks(reply)
+
     async def pmksa_flush(self) -> None:
         """Forget the cached PMKs. The current connection's goes too: it disconnects and rescans."""
         await self.control.command("PMKSA_FLUSH")

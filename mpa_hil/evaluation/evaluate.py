@@ -17,6 +17,7 @@ from mpa_hil.evaluation.raw import RawRun
 from mpa_hil.evaluation.runs import AGENT, Outcome, evaluate_run
 from mpa_hil.eventlog import EventLog
 from mpa_hil.events import Verdict
+from mpa_hil.experiment.plan import KEYS
 from mpa_hil.report.summary import (
     Run,
     Scheme,
@@ -98,6 +99,7 @@ def _runs(
             write_packets(packets, number, run.info.scheme, outcome.logs, run.info.kind)
             outcomes.append(replace(outcome, logs=()))
             _write_captures(run, out)
+            output.copy_secret(folder / KEYS, out / f"{run.name}.{KEYS}")
             daemons[run.name] = folder / "logs"
             log.extend(run.events)
             log.extend(outcome.events)

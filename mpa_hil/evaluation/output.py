@@ -44,6 +44,19 @@ def make_folder(path: Path) -> None:
         raise _unwritable(path, error) from error
 
 
+def copy_secret(source: Path, target: Path) -> None:
+    """Copy a file that only its owner may read; none there is fine.
+
+    Raises:
+        MachineError: it cannot be written.
+    """
+    if not source.is_file() or source.is_symlink():
+        return
+    with replacing(target) as out:
+        os.fchmod(out.fileno(), 0o600)
+        out.write(source.read_bytes())
+
+
 def copy_logs(folders: dict[str, Path], target: Path) -> None:
     """Copy the plain files of each folder into `target`/NAME, all of them or nothing.
 

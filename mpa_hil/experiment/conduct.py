@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from mpa_hil.experiment.plan import RunSpec, options
+from mpa_hil.experiment.plan import KEYS, RunSpec, options
 from mpa_hil.lab import plan
 from mpa_hil.lab.agents import Agent
 from mpa_hil.lab.builder import Lab
@@ -56,6 +56,7 @@ class _Traces:
     captures: list[tuple[Host, str, capture.Capture]] = field(default_factory=list)
     endpoints: dict[str, Agent] = field(default_factory=dict)
     lines: list[bytes] = field(default_factory=list)
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 async def conduct(lab: Lab, spec: RunSpec, folder: Path, air: Host | None) -> str:
@@ -104,6 +105,8 @@ async def _carry_out(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces
             traces.endpoints[name] = await _start_endpoint(lab, name, addresses)
         await _move(lab, spec, chosen, traces)
         await _end_flows(scenario, traces)
+        if scenario.capture.keys:
+            traces.keys = await lab.pairwise_master_keys()
         await asyncio.gather(*(trace.stop() for _, _, trace in traces.captures))
     finally:
         if not lab.broken:
@@ -270,11 +273,19 @@ async def _save(lab: Lab, spec: RunSpec, folder: Path, traces: _Traces, failure:
             listed.append({**place, "file": name, "dropped": dropped})
     if traces.captures:
         (folder / "captures.json").write_text(json.dumps(listed))
+    if traces.keys:
+        _write_keys(folder / KEYS, traces.keys)
     logs = folder / "logs"
     logs.mkdir()
     for name, service in lab.logs.items():
         if not isinstance(service, Agent):
             (logs / f"{name}.log").write_text(await service.log())
+
+
+def _write_keys(path: Path, keys: tuple[bytes, ...]) -> None:
+    """Wireshark's table of 802.11 keys, for nobody else's eyes."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.writelines(f'"wpa-psk","{key.hex()}"\n' for key in keys)
 
 
 def _events(lab: Lab, traces: _Traces) -> Iterator[bytes]:

@@ -9,6 +9,8 @@ from mpa_hil.scenario import L2Floor, Reactive, Scenario
 
 Kind = Literal["handover", "null", "control"]
 FLOOR = "l2-floor"
+KEYS = "80211_keys"
+"""A run's PMKs, when the lab file asks for them; the name that Wireshark has for such a file."""
 
 
 @dataclass(frozen=True, slots=True)

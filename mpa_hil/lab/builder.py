@@ -18,7 +18,9 @@ from typing import Any, TypeVar
 from mpa_hil.lab import agents, air, plan, servers
 from mpa_hil.lab.secrets import Papers, draw, given_papers, make_papers
 from mpa_hil.scenario import L2Floor, Reactive, Scenario
+from radios.control import ControlClient
 from radios.errors import RemoteError
+from radios.supplicant import Supplicant
 from rigs import network
 from rigs.host import Daemon, Host
 from rigs.netns import NamespaceHost
@@ -160,6 +162,15 @@ class Lab:
             }
         assert isinstance(options, Reactive)
         return {"rapid_commit": servers.rapid_commit(domain, options)}
+
+    async def pairwise_master_keys(self) -> tuple[bytes, ...]:
+        """The PMKs of this run, EAP's and pre-shared ones, for decrypting its captures."""
+        found = [bytes.fromhex(key) for key in self.secrets.psk.values()]
+        client = ControlClient(self._supplicant_path, self.hosts["mn"].connect, events=False)
+        async with client:
+            for number in range(len(self.scenario.aps)):
+                found += await Supplicant(client).pmks(number)
+        return tuple(dict.fromkeys(found))
 
     async def explore(self) -> None:
         """Everything up and the MN on its first access point: a lab to look around in."""

@@ -142,8 +142,26 @@ def test_the_same_seed_gives_the_same_packets(twice: tuple[Summary, Summary], pl
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_a_far_home_costs_its_round_trips(main: Summary, place: Path) -> None:
-    far = figures(run("far_home.toml", place / "far", "--scheme", "reactive-tuned"))
+@pytest.fixture(scope="module")
+def far(place: Path) -> Summary:
+    """The home network 100 ms away, and keys for the captures."""
+    keys = ("--set", "capture.keys=true")
+    return figures(run("far_home.toml", place / "far", "--scheme", "reactive-tuned", *keys))
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark: make setup-test")
+def test_the_keys_decrypt_the_air(far: Summary, place: Path) -> None:
+    (capture,) = (place / "far").glob("*-reactive-tuned-repeat0.pcapng")
+    (keys,) = (place / "far").glob("*-reactive-tuned-repeat0.80211_keys")
+    assert keys.stat().st_mode & 0o777 == 0o600
+    options = [f"-ouat:80211_keys:{line}" for line in keys.read_text().splitlines()]
+    argv = ["tshark", "-owlan.enable_decryption:TRUE", *options, "-r", str(capture)]
+    argv += ["-Y", "wlan && dhcp.option.dhcp == 5", "-T", "fields", "-e", "frame.number"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert len(done.stdout.split()) >= 2, "a lease on each of both access points"
+
+
+def test_a_far_home_costs_its_round_trips(main: Summary, far: Summary) -> None:
     near_ms = one(main, "reactive-tuned")["phases_ms"]
     far_ms = one(far, "reactive-tuned")["phases_ms"]
     further_ms = 180.0  # the home link's delay goes from 10 to 100 ms, twice a round trip
