@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 LAB_ID = "run"
 REQUEST_FILE = "request.json"
+_VIRTUAL = "Virtual radios: airtime, contention and retuning cost nothing here (docs/floor.md)."
 Say = Callable[[str], None]
 
 
@@ -184,6 +185,7 @@ def _report(summary: Summary, request: RunRequest, trouble: MpaError | None) -> 
         sys.stdout.write(encode(summary).decode())
     else:
         tables.render(summary, sys.stdout)
+        print(_VIRTUAL)
         print(f"\nThe run is in {request.out}")
     sys.stdout.flush()
     if trouble is not None:

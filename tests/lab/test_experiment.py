@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,10 @@ def figures(done: subprocess.CompletedProcess[str], status: int = 0) -> Summary:
 
 
 @pytest.fixture(scope="module")
-def place() -> Path:
+def place() -> Iterator[Path]:
     # Short paths: QEMU's sockets lie in it, and a socket's path has 107 octets at most.
-    return Path(tempfile.mkdtemp(prefix="mpa-x-"))
+    with tempfile.TemporaryDirectory(prefix="mpa-x-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")
