@@ -61,8 +61,11 @@ def run(request: RunRequest) -> int:
         )
     if choice.rig == "guest":
         preflight.check_image_space()
+        preflight.check_guest_space()
     schemes = preflight.choose_schemes(described, request.schemes)
     say = _progress()
+    if described.placements:
+        say("every box is made here: machines in [[host]] tables are for --rig bench")
     say(f"lab {described.lab.name} on the {choice.rig}, {choice.clock} clock ({choice.reason})")
     pem = {k: p.read_bytes() for k, p in scenario.certificate_files(described).items()}
     order = Request(described, schemes, request.repeat, choice.rig, choice.clock, LAB_ID, pem)

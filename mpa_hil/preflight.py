@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from .scenario.shape import suggestion
 
 OUT_SPACE = 200 << 20
 """Octets that a run may leave behind: captures of every link are most of it."""
+
+GUEST_SPACE = 500 << 20
+"""Octets of temporary files: the same captures on their way out of the guest, twice."""
 
 FreeSpace = Callable[[Path], int]
 
@@ -118,6 +122,16 @@ def check_image_space(free: FreeSpace = free_space) -> None:
         folder = _nearest_existing(image.cache_folder())
         remedy = "set MPA_HIL_CACHE to a folder on a larger disk"
         check_space(folder, image.SPACE_NEEDED, "building the guest image", remedy, free)
+
+
+def check_guest_space(free: FreeSpace = free_space) -> None:
+    """Refuse to boot a guest whose results would not fit where temporary files go.
+
+    Raises:
+        MachineError: too little space.
+    """
+    remedy = "set TMPDIR to a folder on a larger disk"
+    check_space(Path(tempfile.gettempdir()), GUEST_SPACE, "a guest's results", remedy, free)
 
 
 def check_space(
