@@ -20,8 +20,9 @@ RADIOS = "MPA_HIL_RADIOS"
 
 
 # The suites that several tiers run on what they have; their assertions are rewritten like a test's.
-sys.path.insert(0, str(TESTS / "contract"))
-pytest.register_assert_rewrite("air", "radio_contract")
+for folder in ("contract", "support"):
+    sys.path.insert(0, str(TESTS / folder))
+pytest.register_assert_rewrite("air", "radio_contract", "fuzzing")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

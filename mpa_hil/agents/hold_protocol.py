@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from ipaddress import IPv4Address
 
-from radios.errors import RemoteError
+from mpa_hil import errors
 
 KEY_OCTETS = 16
 MAXIMUM_HOLD_MS = 0xFFFF
@@ -30,7 +30,7 @@ LENGTH = _BODY.size + _MAC_OCTETS
 _ACKNOWLEDGES = 0x80
 
 
-class DecodeError(RemoteError):
+class DecodeError(errors.DecodeError):
     """The datagram is no genuine hold message; drop it silently."""
 
     def __init__(self, what: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from ipaddress import IPv4Address
 
-from radios.errors import RemoteError
+from mpa_hil import errors
 
 MOBILE_IP_PORT = 434
 INFINITE_LIFETIME = 0xFFFF
@@ -26,7 +26,7 @@ _REPLY_TYPE = 3
 _FIRST_SKIPPABLE = 128
 
 
-class DecodeError(RemoteError):
+class DecodeError(errors.DecodeError):
     """The datagram is no Mobile IPv4 message that this node may act on; drop it silently."""
 
     def __init__(self, what: str) -> None:
