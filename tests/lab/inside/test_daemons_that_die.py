@@ -16,7 +16,9 @@ from mpa_hil.experiment.collect import Request, collect
 from radios.errors import RemoteError
 from rigs.sweep import leftovers
 
-LAB = Path(__file__).parents[3] / "lab_configs" / "two_domains.toml"
+LABS = Path(__file__).parents[3] / "lab_configs"
+WHOLE, BARE = ("two_domains.toml", "reactive-tuned"), ("l2_floor.toml", "l2-floor")
+"""Lab file and scheme; the bare one stands in half the time."""
 SHORT = (
     "measure.null_run=false",
     "measure.warmup_s=0.2",
@@ -24,16 +26,20 @@ SHORT = (
     "capture.enabled=false",
 )
 LAB_ID = "dying"
+FLOOR_ID = f"{LAB_ID}f"
+"""The collector's name for the floor's lab beside the main one."""
 RADIOS = Path("/sys/class/ieee80211")
 
 
-def request() -> Request:
-    return Request(scenario.load(LAB, SHORT), ("reactive-tuned",), 1, "host", "virtual", LAB_ID)
+def request(lab: tuple[str, str]) -> Request:
+    file, scheme = lab
+    short = (*SHORT, "schemes.l2-floor.control=false")
+    return Request(scenario.load(LABS / file, short), (scheme,), 1, "host", "virtual", LAB_ID)
 
 
-def processes(box: str, program: str) -> list[int]:
+def processes(lab_id: str, box: str, program: str) -> list[int]:
     """Numbers of the processes of a box that run a program."""
-    inode = os.stat(f"/run/netns/mpa-{LAB_ID}-{box}").st_ino
+    inode = os.stat(f"/run/netns/mpa-{lab_id}-{box}").st_ino
     found = []
     for entry in os.listdir("/proc"):
         try:
@@ -45,7 +51,12 @@ def processes(box: str, program: str) -> list[int]:
     return found
 
 
-def conduct(out: Path, then: Callable[[asyncio.Task[None]], None], delay_s: float) -> None:
+def conduct(
+    lab: tuple[str, str],
+    out: Path,
+    then: Callable[[asyncio.Task[None]], None],
+    delay_s: float,
+) -> None:
     """Collect; `then` is called so many seconds after the run began."""
 
     async def body() -> None:
@@ -55,7 +66,7 @@ def conduct(out: Path, then: Callable[[asyncio.Task[None]], None], delay_s: floa
             if text.startswith("run 1 of 1"):
                 loop.call_later(delay_s, then, task)
 
-        task = asyncio.create_task(collect(request(), out, say))
+        task = asyncio.create_task(collect(request(lab), out, say))
         await task
 
     asyncio.run(body())
@@ -63,30 +74,31 @@ def conduct(out: Path, then: Callable[[asyncio.Task[None]], None], delay_s: floa
 
 def assert_nothing_left() -> None:
     assert leftovers(LAB_ID) == []
+    assert leftovers(FLOOR_ID) == []
     assert list(RADIOS.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("box", "program", "delay_s"),
+    ("lab", "box", "program", "delay_s"),
     [
-        ("b1", "hostapd", 1.5),
-        ("home-aaa", "freeradius", 2.5),
-        ("B-router", "dnsmasq", 2.0),
-        ("mn", "wpa_supplicant", 3.0),
+        (BARE, "a2", "hostapd", 1.5),
+        (WHOLE, "home-aaa", "freeradius", 2.5),
+        (WHOLE, "B-router", "dnsmasq", 2.0),
+        (BARE, "mn", "wpa_supplicant", 1.0),
     ],
 )
 def test_a_killed_daemon_ends_the_run_with_its_name(
-    tmp_path: Path, box: str, program: str, delay_s: float
+    tmp_path: Path, lab: tuple[str, str], box: str, program: str, delay_s: float
 ) -> None:
     killed = []
 
     def kill(_task: asyncio.Task[None]) -> None:
-        for pid in processes(box, program):
+        for pid in processes(FLOOR_ID if lab is BARE else LAB_ID, box, program):
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
 
     with pytest.raises(RemoteError) as caught:
-        conduct(tmp_path / "raw", kill, delay_s)
+        conduct(lab, tmp_path / "raw", kill, delay_s)
     assert killed
     assert f"{box}/{program}" in str(caught.value)
     assert "signal 9" in str(caught.value)
@@ -106,7 +118,7 @@ def test_a_killed_daemon_ends_the_run_with_its_name(
 @pytest.mark.parametrize("delay_s", [0.1, 2.0])
 def test_cancelled_at_any_point_it_leaves_nothing(tmp_path: Path, delay_s: float) -> None:
     with pytest.raises(asyncio.CancelledError):
-        conduct(tmp_path / "raw", lambda task: task.cancel(), delay_s)
+        conduct(BARE, tmp_path / "raw", lambda task: task.cancel(), delay_s)
     assert_nothing_left()
 
 
@@ -116,7 +128,7 @@ def test_a_scheme_that_cannot_arrive_fails_in_bounded_time(tmp_path: Path) -> No
 
     from mpa_hil.lab import secrets
 
-    described = scenario.load(LAB, SHORT)
+    described = scenario.load(LABS / WHOLE[0], SHORT)
     now = dt.datetime.now(dt.UTC)
     ours, foreign = (secrets.make_papers(described, now) for _ in range(2))
     pem = {
