@@ -2,7 +2,8 @@
 # Both set up what is missing first, and need nothing but make, a shell and Python 3.11 or newer.
 .POSIX:
 .SUFFIXES:
-.PHONY: help setup setup-test demo test check test-pure test-wired test-lab test-radio clean
+.PHONY: help setup setup-test demo test check test-pure test-fuzz test-wired test-lab test-radio \
+	fuzz campaign clean
 
 PYTHON = python3
 TIERS = .venv/bin/python -m tests.tiers
@@ -12,7 +13,9 @@ help:
 	@echo 'make test        all checks and tests (docs/tests.md says which tiers there are)'
 	@echo 'make setup       only what make demo needs: host packages and .venv/'
 	@echo 'make check       formatting, lint, types'
-	@echo 'make test-pure   make test-wired   make test-lab   one tier'
+	@echo 'make test-pure   make test-fuzz   make test-wired   make test-lab   one tier'
+	@echo 'make fuzz        a million inputs for every decoder, instead of 20,000'
+	@echo 'make campaign    attacks and faults in full, instead of a tenth'
 	@echo 'make test-radio  on real radios: MPA_HIL_RADIOS="wlan1 wlan2" make test-radio'
 	@echo 'make clean       remove .venv/ and caches in this folder; runs/ stays'
 
@@ -33,6 +36,15 @@ check: setup-test
 
 test-pure: setup-test
 	@$(TIERS) pure
+
+test-fuzz: setup-test
+	@$(TIERS) fuzz
+
+fuzz: setup-test
+	@MPA_HIL_FUZZ_INPUTS=1000000 .venv/bin/python -m pytest -q tests/fuzz
+
+campaign: setup-test
+	@MPA_HIL_CAMPAIGN=whole $(TIERS) fuzz wired lab
 
 test-wired: setup-test
 	@$(TIERS) wired

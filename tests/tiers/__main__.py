@@ -2,6 +2,7 @@
 
     check   formatting, lint, types
     pure    tests/unit: no root, no guest
+    fuzz    tests/fuzz: every decoder, 20,000 inputs each; tests/campaign: attacks and faults
     wired   tests/wired: real daemons on veth pairs, in the guest
     lab     tests/lab: the guest itself, on this machine; tests/lab/inside: in the guest
     radio   tests/radio: real radios of this machine; only when asked for by name
@@ -25,10 +26,11 @@ from . import guest
 from .children import ROOT, Prefixed, run
 from .results import Result, read_junit, summary
 
-PURE, WIRED, LAB, INSIDE, RADIO = (
-    f"tests/{folder}" for folder in ("unit", "wired", "lab", "lab/inside", "radio")
+PURE, FUZZ, CAMPAIGN, WIRED, LAB, INSIDE, RADIO = (
+    f"tests/{folder}"
+    for folder in ("unit", "fuzz", "campaign", "wired", "lab", "lab/inside", "radio")
 )
-DEFAULT = ("check", "pure", "wired", "lab")
+DEFAULT = ("check", "pure", "fuzz", "wired", "lab")
 TIERS = (*DEFAULT, "radio")
 HOW_TO_RADIO = (
     'needs radios that are yours to use: as root, MPA_HIL_RADIOS="wlan1 wlan2" make test-radio'
@@ -115,6 +117,8 @@ async def on_host(tiers: tuple[str, ...]) -> list[Result]:
         results.append(await timed(check()))
     if "pure" in tiers:
         results.append(await timed(here("pure", PURE)))
+    if "fuzz" in tiers:
+        results.append(await timed(here("fuzz", FUZZ, CAMPAIGN)))
     if "lab" in tiers:
         results.append(await timed(here("lab", LAB, f"--ignore={INSIDE}")))
     if "radio" in tiers:

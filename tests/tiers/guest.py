@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,13 @@ JUNIT = "junit.xml"
 PYTEST = ("python3", "-m", "pytest", "--no-header", "--color=no", "-p", "no:cacheprovider", "-rfE")
 SILENCE_S = 300.0
 """The slowest test takes half a minute; five without a dot are a test that hangs."""
+
+QUANTITIES = ("MPA_HIL_CAMPAIGN", "MPA_HIL_FUZZ_INPUTS")
+"""Environment variables that say how much is tried."""
+
+
+def _quantities() -> dict[str, str]:
+    return {name: os.environ[name] for name in QUANTITIES if name in os.environ}
 
 
 async def run(tier: str, paths: tuple[str, ...]) -> Result:
@@ -36,7 +44,7 @@ async def run(tier: str, paths: tuple[str, ...]) -> Result:
                 # Unset, for else every process in the guest compiles the project's code anew.
                 Job(
                     argv=(*PYTEST, f"--junitxml=/run/out/{JUNIT}", *paths),
-                    env={"PYTHONDONTWRITEBYTECODE": "", "COLUMNS": "100"},
+                    env={"PYTHONDONTWRITEBYTECODE": "", "COLUMNS": "100", **_quantities()},
                 ),
                 machine.Settings(chosen, "virtual", silence_s=SILENCE_S),
                 Path(folder),
