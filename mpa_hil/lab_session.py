@@ -68,7 +68,7 @@ def up(request: LabRequest) -> int:
         choice = choose(request.rig, request.clock or "wall")
         _say(f"rig: {choice.rig}, clock: {choice.clock} ({choice.reason})")
         record = _with_choice(record, choice)
-        _prepare(here, record, described)
+        record = _prepare(here, record, described)
         _start(here, record, lock)
     except BaseException:
         if here.holds(lock):  # else the keeper took it away itself
@@ -178,8 +178,8 @@ def _with_choice(record: Record, choice: Choice) -> Record:
     )
 
 
-def _prepare(here: Place, record: Record, described: scenario.Scenario) -> None:
-    """Everything that the keeper will find: the image, the request, the record."""
+def _prepare(here: Place, record: Record, described: scenario.Scenario) -> Record:
+    """Everything that the keeper will find: the image, the request, and the record (returned)."""
     in_guest = record.rig == "guest"
     if in_guest:
         from rigs.guest import image
@@ -190,9 +190,14 @@ def _prepare(here: Place, record: Record, described: scenario.Scenario) -> None:
         image.ensure(_say)
     pem = {key: path.read_bytes() for key, path in scenario.certificate_files(described).items()}
     request = Request(described, record.lab_id, END_FILE if in_guest else "", pem)
+    if pem:
+        from .launch import epoch
+
+        record = msgspec.structs.replace(record, epoch=epoch(pem))
     here.request.touch(0o600)
     here.request.write_bytes(request.to_json())
     here.write(record)
+    return record
 
 
 def _start(here: Place, record: Record, lock: int) -> None:

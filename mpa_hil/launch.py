@@ -111,7 +111,7 @@ async def _collect_in_guest(order: Request, choice: Choice, raw: Path, say: Say)
         choice.accelerator,
         choice.clock,
         seed=order.scenario.lab.seed,
-        epoch=_epoch(order.pem),
+        epoch=epoch(order.pem),
     )
     lines = _Lines(say)
     outcome = await machine.run(built, job, settings, raw, lines.feed)
@@ -123,7 +123,7 @@ async def _collect_in_guest(order: Request, choice: Choice, raw: Path, say: Say)
         )
 
 
-def _epoch(pem: Mapping[str, bytes]) -> str:
+def epoch(pem: Mapping[str, bytes]) -> str:
     """Where a virtual calendar starts: within the validity of the user's certificates, if any."""
     from rigs.guest.machine import VIRTUAL_EPOCH
 

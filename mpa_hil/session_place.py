@@ -45,6 +45,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         file: the lab file, absolute.
         lab_id: marks what belongs to it on its machine.
         accelerator: what runs the guest; empty on the host.
+        epoch: where a virtual calendar starts; empty: where it always does.
         ready: it is up.
         hosts: its boxes, once it is up.
         trouble: what went wrong since; the lab stands nevertheless.
@@ -57,6 +58,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     clock: str
     lab_id: str
     accelerator: str = ""
+    epoch: str = ""
     ready: bool = False
     hosts: tuple[str, ...] = ()
     trouble: str = ""

@@ -59,7 +59,13 @@ class GuestRig:
         accelerator = Accelerator("kvm" if record.accelerator == "kvm" else "tcg", "")
         clock: machine.Clock = "virtual" if record.clock == "virtual" else "wall"
         # Neither bound: a lab to look around in says nothing for hours.
-        settings = machine.Settings(accelerator, clock, silence_s=None, bound_s=None)
+        settings = machine.Settings(
+            accelerator,
+            clock,
+            silence_s=None,
+            bound_s=None,
+            epoch=record.epoch or machine.VIRTUAL_EPOCH,
+        )
         request = "request.json"
         job = Job(
             argv=["python3", "-m", MODULE, request],

@@ -136,7 +136,7 @@ class NamespaceHost:
                 f"the namespace {self.namespace} exists already",
                 where=self.name,
                 remedy="end the run that uses it, or remove what a crashed one left: "
-                "mpa-hil lab down",
+                f"ip netns delete {self.namespace}",
             )
         raise MachineError(
             f"the namespace {self.namespace} cannot be made: {said}",

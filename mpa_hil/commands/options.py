@@ -29,7 +29,7 @@ def rig_options(command: Command) -> Command:
         "--clock",
         type=click.Choice(CLOCKS),
         help="Real time, or the guest's counted instructions, which repeat.  "
-        "[default: virtual where the guest runs without KVM]",
+        "[default: virtual where the guest runs without KVM, but wall for `lab up`]",
     )
     return rig(clock(command))
 

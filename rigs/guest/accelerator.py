@@ -113,9 +113,10 @@ def probe() -> Accelerator:
     no_tcg = trial("tcg")
     if not no_tcg:
         return Accelerator("tcg", no_kvm)
+    install = "sudo apt-get install --no-install-recommends qemu-system-x86"
     raise MachineError(
         f"no virtual machine runs here: KVM: {no_kvm}; TCG: {no_tcg}",
-        remedy="sudo apt-get install --no-install-recommends qemu-system-x86",
+        remedy=install if shutil.which(QEMU) is None else f"see what it says: {QEMU} -accel tcg",
     )
 
 
