@@ -177,6 +177,7 @@ class Accepted:
     server: str
     """Name of the server that answered."""
     round_trip_ns: int
+    """From the first transmission to the answer."""
     attempts: int
     """Transmissions until the answer came, the answered one included."""
 
