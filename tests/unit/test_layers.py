@@ -40,7 +40,7 @@ IMPURE = {
     "threading",
     "time",
 }
-HEAVY = {"asyncssh", "cryptography", "pyroute2", "rich", "scapy"}
+HEAVY = {"OpenSSL", "asyncssh", "cryptography", "pyroute2", "rich", "scapy"}
 """Seconds each in the guest: imported inside what needs them, never when a module is loaded."""
 LINES = 400
 """A longer file is two rooms."""
