@@ -1,0 +1,1 @@
+"""The authentication agent (AA): admission, MPA-SAs, authorisation, and who gets which key."""
