@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from mpa_hil.errors import DecodeError, LocalError
 from mpa_hil.mobility.interface import NS_PER_S
 from mpa_hil.radius import numbers
+from mpa_hil.radius.asking import Asking
 from mpa_hil.radius.interface import (
     Ask,
     ClientSettings,
