@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from radios import replies
+from radios.anqp import configured
 from radios.control import ControlClient, Refused
 from radios.errors import RemoteError
 from radios.profile import frequency_mhz
@@ -117,6 +118,10 @@ class Hostapd:
         """The neighbours' lines as hostapd writes them; Refused without `rrm_neighbor_report=1`."""
         reply = await self.control.request("SHOW_NEIGHBOR")
         return tuple(line for line in reply.split("\n") if line)
+
+    async def set_anqp_element(self, info_id: int, octets: bytes) -> None:
+        """Add or replace an ANQP element, from the next query on. Needs `interworking=1`."""
+        await self.control.command("SET", "anqp_elem", configured(info_id, octets))
 
     async def bss_transition_request(self, station: str, *options: str) -> None:
         """Ask a station to move (802.11v); options in hostapd's words, such as `pref=1`."""

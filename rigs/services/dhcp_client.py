@@ -34,9 +34,10 @@ _MARK = '{"dhcp":'
 _HOOK = """\
 #!/bin/sh
 printf '{"dhcp":"%s","interface":"%s","address":"%s","prefix":"%s","routers":"%s","server":"%s",\
-"lease_s":"%s","dns":"%s","old_address":"%s"}\\n' \
+"lease_s":"%s","dns":"%s","paa":"%s","old_address":"%s"}\\n' \
 "$reason" "$interface" "$new_ip_address" "$new_subnet_cidr" "$new_routers" \
-"$new_dhcp_server_identifier" "$new_dhcp_lease_time" "$new_domain_name_servers" "$old_ip_address"
+"$new_dhcp_server_identifier" "$new_dhcp_lease_time" "$new_domain_name_servers" \
+"$new_pana_agent" "$old_ip_address"
 """
 
 # The work directory may itself be below /run: it is carried over into the new /run by its handle,
@@ -82,6 +83,8 @@ class LeaseEvent:
     server: str = ""
     lease_s: int = 0
     dns: tuple[str, ...] = ()
+    paa: tuple[str, ...] = ()
+    """PANA authentication agents in the server's order of preference (RFC 5192 s4)."""
     old_address: str = ""
 
     @property
@@ -110,6 +113,7 @@ def parse_event(line: str | bytes) -> LeaseEvent | None:
             server=fields["server"],
             lease_s=int(fields["lease_s"] or 0),
             dns=tuple(fields["dns"].split()),
+            paa=tuple(fields.get("paa", "").split()),
             old_address=fields["old_address"],
         )
     except (ValueError, KeyError) as error:
@@ -135,7 +139,7 @@ def files(config: DhcpClientConfig, workdir: str) -> dict[str, tuple[bytes, int]
         "nodev",
         "clientid",
         "vendorclassid",
-        "option subnet_mask, routers, broadcast_address, domain_name_servers",
+        "option subnet_mask, routers, broadcast_address, domain_name_servers, pana_agent",
         "require dhcp_server_identifier",
         f"script {workdir}/{config.name}.hook",
         "timeout 0",

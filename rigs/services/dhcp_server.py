@@ -1,4 +1,4 @@
-"""dnsmasq as a DHCP server and nothing else.
+"""dnsmasq as a DHCP server, and as a DNS server for the names that it is told.
 
 Its conflict check is on unless told otherwise: before an offer it asks for the address by ICMP echo
 and waits up to 3 s for an answer (RFC 2131 s3.1 point 2). It counts that wait in whole seconds of
@@ -9,7 +9,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Network,
+    NetmaskValueError,
+    ip_address,
+)
 
 from radios.errors import LocalError, MachineError
 from rigs.host import Host
@@ -18,10 +25,16 @@ from rigs.services.service import MERGE_OUTPUT, Service, launch, port_taken
 SERVER_PORT = 67
 """RFC 2131 s4.1."""
 
+DNS_PORT = 53
+PANA_AGENT = 136
+"""RFC 5192 s4."""
+PANA_AGENT_6 = 40
+"""RFC 5192 s5."""
 SHORTEST_LEASE_S = 120
 """dnsmasq quietly raises anything shorter."""
 
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,13 @@ class DhcpServerConfig:
     """Answer in one message when the client asks for it (RFC 4039)."""
     authoritative: bool = True
     """Refuse at once (DHCPNAK) what a client remembers from elsewhere."""
+    paa: tuple[str, ...] = ()
+    """PANA authentication agents, the preferred one first: IPv4 addresses go into option 136, IPv6
+    ones into DHCPv6 option 40 (RFC 5192)."""
+    prefix6: str | None = None
+    """An IPv6 prefix of the interface whose nodes get DHCPv6 options, and no addresses."""
+    names: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """DNS names and their IPv4 and IPv6 addresses; without any there is no DNS server."""
     log_options: bool = False
     """Log every option of every message."""
     name: str = "dnsmasq"
@@ -90,7 +110,7 @@ def text(config: DhcpServerConfig, workdir: str) -> str:
     """
     subnet = _check(config)
     lines = [
-        "port=0",
+        f"port={DNS_PORT if config.names else 0}",
         f"interface={config.interface}",
         "bind-interfaces",
         "no-hosts",
@@ -105,6 +125,16 @@ def text(config: DhcpServerConfig, workdir: str) -> str:
         f"dhcp-option=3{',' + config.router if config.router else ''}",
         f"dhcp-option=6{''.join(',' + server for server in config.dns)}",
     ]
+    four = [agent for agent in config.paa if ip_address(agent).version == 4]
+    six = [f"[{agent}]" for agent in config.paa if ip_address(agent).version == 6]
+    if four:
+        lines.append(f"dhcp-option={PANA_AGENT},{','.join(four)}")
+    if six:
+        lines.append(f"dhcp-option=option6:{PANA_AGENT_6},{','.join(six)}")
+    if config.prefix6:
+        network, length = config.prefix6.split("/")
+        lines.append(f"dhcp-range={network},static,{length}")
+    lines += [f"host-record={name},{','.join(addresses)}" for name, addresses in config.names]
     flags = {
         "dhcp-authoritative": config.authoritative,
         "dhcp-rapid-commit": config.rapid_commit,
@@ -130,8 +160,17 @@ def _check(config: DhcpServerConfig) -> IPv4Network:
             inside.append(IPv4Address(config.router))
         for server in config.dns:
             IPv4Address(server)
+        for agent in (*config.paa, *(each for _, found in config.names for each in found)):
+            ip_address(agent)
+        if config.prefix6:
+            IPv6Network(config.prefix6)
     except (AddressValueError, NetmaskValueError, ValueError) as error:
-        raise LocalError(str(error), where=where, remedy="give IPv4 addresses") from None
+        raise LocalError(str(error), where=where, remedy="give IP addresses") from None
+    for name, addresses in config.names:
+        if not _NAME.fullmatch(name) or not addresses:
+            raise LocalError(
+                f"{name!r} with {len(addresses)} addresses is no DNS name", where=where
+            )
     if inside[0] > inside[1]:
         raise LocalError("its range ends before it begins", where=where, remedy="swap the two")
     for address in inside:

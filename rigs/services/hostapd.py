@@ -14,6 +14,7 @@ from typing import Literal
 
 from radios.errors import LocalError, MachineError, RemoteError
 from rigs.host import Host
+from rigs.services.interworking import Interworking
 from rigs.services.service import Service, launch
 
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.IGNORECASE)
@@ -90,6 +91,10 @@ class HostapdConfig:
     fast_transition: FastTransition | None = None
     preauthentication_interfaces: tuple[str, ...] = ()
     """Interfaces to take RSN pre-authentication from (802.11i); empty switches it off."""
+    neighbor_report: bool = False
+    """Answer 802.11k neighbour report requests; neighbours come by `Hostapd.set_neighbor`."""
+    interworking: Interworking | None = None
+    """What stations may ask by ANQP (802.11u); None: nothing."""
     reauthentication_s: int = 0
     """EAP again after so many seconds; 0 never, so that no run has one in its middle."""
     name: str = "hostapd"
@@ -119,6 +124,10 @@ def text(config: HostapdConfig, folder: str) -> str:
         lines += ["driver=wired", "ieee8021x=1", "use_pae_group_addr=1"]
     else:
         lines += _radio(config.radio)
+        if config.neighbor_report:
+            lines.append("rrm_neighbor_report=1")
+        if config.interworking:
+            lines += config.interworking.lines()
     if isinstance(config.security, Radius):
         lines += _radius(config.security, config.reauthentication_s)
     if config.radio is not None and config.security is not None:
