@@ -55,3 +55,5 @@ class GpskSettings:
     peer_id: str
     server_id: str = ""
     """The only server that the key is for; empty takes whoever proves to have the key."""
+    ciphersuites: tuple[int, ...] = (2, 1)
+    """Those to use, best first: 1 is AES-128, 2 is HMAC-SHA256 (RFC 5433 s6)."""
