@@ -67,7 +67,34 @@ def choose_schemes(described: scenario.Scenario, names: tuple[str, ...]) -> tupl
             where=f"--scheme {above[0]}",
             remedy="run l2-floor on it, or take lab_configs/two_domains.toml",
         )
+    for name in chosen:
+        _check_way(described, name)
     return chosen
+
+
+def _check_way(described: scenario.Scenario, scheme: str) -> None:
+    """Refuse a scheme that cannot work between the two access points of the lab's movement.
+
+    Raises:
+        LocalError: says why not.
+    """
+    move = scenario.switch(described.movement)
+    if move is None or scheme not in ("rsn-preauth", "mpa-level1"):
+        return
+    old, new = described.domain_of(move.old), described.domain_of(move.new)
+    if scheme == "rsn-preauth" and old != new:
+        raise LocalError(
+            f"802.11i pre-authentication does not reach from {old.name} into {new.name}: its "
+            "frames stay in one distribution system",
+            where=f"--scheme {scheme}",
+            remedy="move between two access points of one domain, or take mpa-level1",
+        )
+    if described.ap(move.new).security != "wpa2-enterprise":
+        raise LocalError(
+            f"there is nothing to authenticate ahead at {move.new}: it has a pre-shared key",
+            where=f"--scheme {scheme}",
+            remedy=f'give {move.new} security = "wpa2-enterprise"',
+        )
 
 
 def check_clock(request: RunRequest) -> None:

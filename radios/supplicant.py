@@ -124,6 +124,24 @@ class Supplicant:
         """802.11i pre-authentication with an access point through the current one."""
         await self.control.command("PREAUTH", mac_address(bssid))
 
+    async def preauthenticate_and_wait(self, bssid: str, *, timeout_s: float) -> Event:
+        """Pre-authenticate; the event of its end. RemoteError when it fails or is too slow."""
+        with self.control.subscribe() as events:
+            await self.preauthenticate(bssid)
+            end = await events.wait_for(
+                lambda event: event.name == wpa_events.PREAUTHENTICATED
+                and event.address == bssid.lower(),
+                timeout_s,
+            )
+        if "completed successfully" not in end.text:
+            raise RemoteError(f"the pre-authentication failed: {end.text}", where=bssid)
+        return end
+
+    @staticmethod
+    def roam_command(bssid: str) -> bytes:
+        """`roam` as a prepared datagram for `ControlClient.request_now`."""
+        return command("ROAM", mac_address(bssid))
+
     async def disconnect(self) -> None:
         """Leave, and stay away until `reconnect`, `reassociate` or `select_network`."""
         await self.control.command("DISCONNECT")

@@ -43,6 +43,8 @@ ASSOCIATED = "ASSOCIATED"
 """Named here: `Associated with BSSID`."""
 KEYS_NEGOTIATED = "KEYS-NEGOTIATED"
 """Named here: `WPA: Key negotiation completed with BSSID [PTK=CCMP GTK=CCMP]`."""
+PREAUTHENTICATED = "PREAUTHENTICATED"
+"""Named here: `RSN: pre-authentication with BSSID completed successfully`, or `failed`."""
 MESSAGE = "MESSAGE"
 """Named here: any other sentence."""
 
@@ -54,6 +56,7 @@ _SENTENCES = (
     (re.compile(r"Trying to associate with "), ASSOCIATING),
     (re.compile(r"Associated with "), ASSOCIATED),
     (re.compile(r"WPA: Key negotiation completed with "), KEYS_NEGOTIATED),
+    (re.compile(r"RSN: pre-authentication with "), PREAUTHENTICATED),
 )
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 

@@ -14,7 +14,8 @@ Commands, one after the other, each answered by an event:
 
     open {control}                      take over a supplicant        mobile_node.opened
     attach {network, LAYER3}            join, get an address, bind    mobile_node.attached
-    arm {network, leave_dbm, LAYER3, scan?, fresh_scan?, hold?}       mobile_node.armed
+    preauthenticate {network}           802.11i's, by the present AP  mobile_node.preauthenticated
+    arm {network, leave_dbm, LAYER3, scan?, fresh_scan?, hold?, roam?}  mobile_node.armed
     close                               give all of it back           mobile_node.detached
 
 LAYER3 is {rapid_commit} for DHCP, or {static, router, router_mac}: address with prefix length,
@@ -25,6 +26,7 @@ handover is over for the node when `phase.started` of `first-packet` is told.
     scan          frequencies (MHz) that the switch may scan; empty: all
     fresh_scan    scan them now, so that the switch need not
     hold          hold both directions during the switch
+    roam          by ROAM within the present network block, for APs of one SSID
     lead_us       begin so that so many microseconds later the kernel's timer ticks (see `_align`)
 
 At the switch the supplicant's events are only noted; what they mean is worked out when the link is
@@ -42,13 +44,13 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.layer3 import Layer3, Plan
+from mpa_hil.agents.networks import read_networks
 from mpa_hil.agents.stdio import Console, Json, main
 from mpa_hil.agents.switch_hold import SwitchHold
 from mpa_hil.handover.link_phases import LinkPhases, Mark
 from radios import wpa_events
 from radios.control import ControlClient
 from radios.errors import LocalError, MpaError, RemoteError
-from radios.profile import EapTls, NetworkProfile, Pmf, RawPsk
 from radios.supplicant import Supplicant
 from radios.wpa_events import parse_event
 
@@ -70,7 +72,7 @@ class MobileNodeProcess:
         self._console = console
         self._interface = fields.text("interface")
         workdir = fields.text("workdir")
-        self._profiles, self._frequencies = _networks(fields)
+        self._profiles, self._frequencies = read_networks(fields)
         self._layer3 = Layer3(fields, self._interface, workdir, console, self)
         self._hold_key = fields.key("hold_key", 16) if fields.has("hold_key") else b""
         fields.done()
@@ -118,6 +120,22 @@ class MobileNodeProcess:
         bound = self._layer3.bound
         self._console.emit("mobile_node.attached", network=name, address=address, bound=bound)
 
+    async def preauthenticate(self, fields: Fields) -> None:
+        """802.11i pre-authentication with an access point of the present network."""
+        supplicant = self._supplicant()
+        name = self._network(fields)
+        fields.done()
+        self.phase("pre-authentication", time.monotonic_ns(), cause="command")
+        try:
+            end = await supplicant.preauthenticate_and_wait(
+                self._profiles[name].bssid or "", timeout_s=_CONNECT_BOUND_S
+            )
+        except MpaError as error:
+            self.phase("pre-authentication", time.monotonic_ns(), "failed", str(error))
+            raise
+        self.phase("pre-authentication", end.t_ns, "done", end.text)
+        self._console.emit("mobile_node.preauthenticated", network=name)
+
     async def arm(self, fields: Fields) -> None:
         """Prepare for a move, and move when the signal falls."""
         supplicant = self._supplicant()
@@ -127,6 +145,7 @@ class MobileNodeProcess:
         scan = fields.integers("scan")
         fresh = fields.truth("fresh_scan", False)
         hold = fields.truth("hold", False)
+        roam = fields.truth("roam", False)
         self._lead_ns = 1000 * fields.integer("lead_us", 0, 0, 1_000_000)
         fields.done()
         if hold:
@@ -136,6 +155,9 @@ class MobileNodeProcess:
         else:
             await supplicant.bss_flush()
         self._select = Supplicant.select_command(self._ids[name], scan)
+        if roam:
+            await self._allow_roaming(supplicant)
+            self._select = Supplicant.roam_command(self._profiles[name].bssid or "")
         self._threshold_dbm = threshold_dbm
         self._armed = plan
         gc.collect()
@@ -188,6 +210,13 @@ class MobileNodeProcess:
         if self._client is None:
             raise LocalError("no supplicant is open", where="mobile_node", remedy="open one first")
         return Supplicant(self._client)
+
+    @staticmethod
+    async def _allow_roaming(supplicant: Supplicant) -> None:
+        """Let the present network block take any access point of its SSID."""
+        present = (await supplicant.status()).network_id
+        if present is not None:
+            await supplicant.set_network(present, "bssid", "any")
 
     def _network(self, fields: Fields) -> str:
         return fields.choice("network", tuple(self._profiles))
@@ -304,37 +333,6 @@ class MobileNodeProcess:
         self.phase(mark.phase, mark.t_ns, mark.outcome, mark.cause)
 
 
-def _networks(fields: Fields) -> tuple[dict[str, NetworkProfile], dict[str, int]]:
-    profiles: dict[str, NetworkProfile] = {}
-    frequencies: dict[str, int] = {}
-    eap = fields.inner("eap_tls") if fields.has("eap_tls") else None
-    tls = None
-    if eap is not None:
-        tls = EapTls(
-            identity=eap.text("identity"),
-            ca_cert=eap.text("ca_cert"),
-            client_cert=eap.text("client_cert"),
-            private_key=eap.text("private_key"),
-            server_domain=eap.text("server_domain"),
-        )
-        eap.done()
-    for name, network in fields.inner("networks").items():
-        psk = network.key("psk", 32) if network.has("psk") else None
-        if psk is None and tls is None:
-            raise network.fault("psk", "it is missing, and there is no eap_tls either")
-        security = RawPsk(psk) if psk is not None else tls
-        assert security is not None
-        profiles[name] = NetworkProfile(
-            network.text("ssid").encode(),
-            security,
-            pmf=Pmf(network.integer("pmf", 1, 0, 2)),
-            bssid=network.text("bssid"),
-        )
-        frequencies[name] = network.integer("frequency_mhz", None, 2400, 7125)
-        network.done()
-    return profiles, frequencies
-
-
 async def _serve(config: Json, console: Console) -> None:
     fields = Fields(config, "mobile node configuration")
     fields.text("host", "?")
@@ -342,6 +340,7 @@ async def _serve(config: Json, console: Console) -> None:
     verbs: Mapping[str, Callable[[Fields], Awaitable[None]]] = {
         "open": process.open,
         "attach": process.attach,
+        "preauthenticate": process.preauthenticate,
         "arm": process.arm,
         "close": process.close,
     }

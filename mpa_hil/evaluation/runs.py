@@ -134,6 +134,7 @@ def _handover(
         l2_ms=None if timeline is None else l2_ms(timeline, heard.last_old_ns),
         l3_ms=None if timeline is None else l3_ms(timeline, first_ns),
         phases_ms=phases,
+        preparation_ms=None if timeline is None else timeline.preparation_ms,
         signalling=heard.signalling,
         eap=heard.eap,
         error=error or None,

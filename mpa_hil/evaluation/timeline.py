@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mpa_hil.events import AnyEvent, PhaseEnded, PhaseStarted, TriggerFired, WpaEvent
-from mpa_hil.events.run import Phase
+from mpa_hil.events.run import PREPARATION, Phase
+from mpa_hil.report import summary as report
 from mpa_hil.report.summary import complete_phases
 from radios import wpa_events
 from radios.wpa_text import find_mac
@@ -47,6 +48,18 @@ class Timeline:
     """The mobile node is done and waits for the first packet."""
     phases: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
     """Spans by the event log's name; a phase may be gone through several times."""
+    prepared: Mapping[str, Span] = field(default_factory=dict)
+    """What was done well before the trigger, by the event log's name; the last of each."""
+
+    @property
+    def preparation_ms(self) -> dict[str, float]:
+        """How long each part of the preparation took, by the summary's name."""
+        named = zip(PREPARATION, report.PREPARATION, strict=True)
+        return {
+            key: (self.prepared[name].end_ns - self.prepared[name].start_ns) / 1e6
+            for name, key in named
+            if name in self.prepared
+        }
 
     @property
     def readdressed(self) -> bool:
@@ -77,6 +90,7 @@ def read_timeline(events: Iterable[AnyEvent]) -> Timeline | None:
         return None
     begun: dict[str, int] = {}
     spans: dict[str, list[Span]] = {}
+    prepared: dict[str, Span] = {}
     connections: list[WpaEvent] = []
     leaving_ns = arrived_ns = None
     for event in own:
@@ -91,6 +105,10 @@ def read_timeline(events: Iterable[AnyEvent]) -> Timeline | None:
                     arrived_ns = t_ns
             case PhaseEnded(phase=name, outcome=outcome, t_ns=t_ns) if name in begun:
                 start_ns = begun.pop(name)
+                if name in PREPARATION:
+                    if outcome == "done" and t_ns < trigger_ns:
+                        prepared[name] = Span(start_ns, t_ns)
+                    continue
                 if outcome != "skipped" and t_ns >= trigger_ns and name != FIRST_PACKET:
                     spans.setdefault(name, []).append(Span(start_ns, t_ns))
             case WpaEvent(name=wpa_events.CONNECTED, t_ns=t_ns) if t_ns >= trigger_ns:
@@ -103,6 +121,7 @@ def read_timeline(events: Iterable[AnyEvent]) -> Timeline | None:
         leaving_ns=leaving_ns,
         arrived_ns=arrived_ns,
         phases={name: tuple(found) for name, found in spans.items()},
+        prepared=prepared,
     )
 
 

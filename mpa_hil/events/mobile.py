@@ -27,6 +27,14 @@ class MobileNodeAttached(Event, frozen=True, kw_only=True, tag="mobile_node.atta
     bound: Annotated[bool, Meta(description="the home agent knows it")] = False
 
 
+class MobileNodePreauthenticated(
+    Event, frozen=True, kw_only=True, tag="mobile_node.preauthenticated"
+):
+    """802.11i pre-authentication is done: the supplicant holds a PMK for that access point."""
+
+    network: Annotated[str, Meta(description="the access point")]
+
+
 class MobileNodeArmed(Event, frozen=True, kw_only=True, tag="mobile_node.armed"):
     """From now on the MN moves as soon as its rule says so."""
 

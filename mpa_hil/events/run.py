@@ -9,6 +9,8 @@ from msgspec import Meta
 from .base import Event
 
 Phase = Literal[
+    "pre-authentication",
+    "key-installation",
     "decision",
     "scan",
     "authentication",
@@ -20,7 +22,8 @@ Phase = Literal[
     "first-packet",
 ]
 PHASES: tuple[str, ...] = get_args(Phase)
-"""Phases of the reactive handover in their order."""
+"""Phases of a handover in their order; the first two lie before its trigger."""
+PREPARATION: tuple[Phase, ...] = ("pre-authentication", "key-installation")
 PhaseOutcome = Literal["done", "failed", "skipped"]
 
 

@@ -23,7 +23,7 @@ from mpa_hil.experiment.plan import KEYS, RunSpec, options
 from mpa_hil.lab import plan
 from mpa_hil.lab.agents import Agent
 from mpa_hil.lab.builder import Lab
-from mpa_hil.scenario import L2Floor, Reactive, Scenario, Switch, end_s, switch
+from mpa_hil.scenario import L2Floor, Reactive, RsnPreauth, Scenario, Switch, end_s, switch
 from mpa_hil.traffic import endpoint as endpoint_module
 from mpa_hil.traffic.plan import endpoint_config
 from radios.errors import MpaError, RemoteError
@@ -123,6 +123,7 @@ async def _move(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces: _Tr
     scenario = lab.scenario
     node = lab.mobile_node
     if spec.kind != "null":
+        await _prepare(lab, chosen)
         await _arm(lab, spec, chosen)
     since = node.count
     start_ns = (time.monotonic_ns() // _GRID_NS + 2) * _GRID_NS
@@ -146,6 +147,17 @@ async def _move(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces: _Tr
     await asyncio.sleep(scenario.measure.cooldown_s)
 
 
+async def _prepare(lab: Lab, chosen: Reactive | L2Floor) -> None:
+    """What a scheme does ahead of its handover, over the present link."""
+    if isinstance(chosen, RsnPreauth):
+        await lab.ask(
+            "preauthenticate",
+            "mobile_node.preauthenticated",
+            HANDOVER_BOUND_S,
+            network=_target(lab.scenario).new,
+        )
+
+
 async def _arm(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor) -> None:
     scenario = lab.scenario
     wanted = _target(scenario)
@@ -159,7 +171,8 @@ async def _arm(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor) -> None:
         network=wanted.new,
         leave_dbm=round(scenario.movement.leave_dbm),
         scan=frequencies,
-        fresh_scan=lab.floor,
+        fresh_scan=lab.floor or getattr(chosen, "fresh_scan", False),
+        roam=isinstance(chosen, RsnPreauth),
         hold=hold,
         lead_us=_SWITCH_LEAD_US if lab.floor else 0,
         **lab.layer3(wanted.new, chosen),

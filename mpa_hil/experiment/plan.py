@@ -9,6 +9,7 @@ from mpa_hil.scenario import L2Floor, Reactive, Scenario
 
 Kind = Literal["handover", "null", "control"]
 FLOOR = "l2-floor"
+MPA_LEVEL1 = "mpa-level1"
 KEYS = "80211_keys"
 """A run's PMKs, when the lab file asks for them; the name that Wireshark has for such a file."""
 
@@ -59,6 +60,8 @@ def options(scenario: Scenario, scheme: str) -> Reactive | L2Floor:
     found: dict[str, Reactive | L2Floor] = {
         "reactive": scenario.schemes.reactive,
         "reactive-tuned": scenario.schemes.reactive_tuned,
+        "rsn-preauth": scenario.schemes.rsn_preauth,
+        MPA_LEVEL1: scenario.schemes.mpa_level1,
         FLOOR: scenario.schemes.l2_floor,
     }
     return found[scheme]

@@ -6,7 +6,7 @@ from typing import Any
 
 from mpa_hil.lab import plan
 from mpa_hil.lab.secrets import Papers, Secrets
-from mpa_hil.scenario import AccessPoint, Domain, L2Floor, Reactive, Scenario
+from mpa_hil.scenario import AccessPoint, Domain, L2Floor, Reactive, RsnPreauth, Scenario
 from rigs.services import freeradius
 from rigs.services.dhcp_server import DhcpServerConfig
 from rigs.services.freeradius import Client, EapTls, HomeServer, RadiusConfig, Route
@@ -73,6 +73,7 @@ def access_point(
         bridge=plan.PORTS,
         pmf=PMF[ap.pmf],
         pmksa_caching=caching,
+        preauthentication_interfaces=((plan.PORTS,) if isinstance(options, RsnPreauth) else ()),
         opportunistic_key_caching=caching,
     )
 

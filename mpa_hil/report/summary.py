@@ -31,6 +31,9 @@ PHASES = (
 )
 """Phases of a reactive handover in their order; a scheme has those that it goes through."""
 
+PREPARATION = ("authentication", "key_installation")
+"""What was done ahead of a handover, over the link before it."""
+
 EVENT_PHASES = {
     "four-way": "four_way",
     "binding-update": "binding",
@@ -114,6 +117,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     delay_ms: PerDirection[Delay]
     mos: PerDirection[float | None]
     phases_ms: dict[str, float] = {}
+    preparation_ms: dict[str, float] = {}
     signalling: dict[str, Signalling] = {}
     eap: Eap | None = None
     gap_flow: str = ""
@@ -193,6 +197,7 @@ def make_run(
     l2_ms: float | None = None,
     l3_ms: float | None = None,
     phases_ms: Mapping[str, float] | None = None,
+    preparation_ms: Mapping[str, float] | None = None,
     signalling: Mapping[str, Signalling] | None = None,
     eap: Eap | None = None,
     error: str | None = None,
@@ -206,6 +211,7 @@ def make_run(
         voice_flow: the flow whose counts, jitter, delay and MOS stand at the top.
         gap_flow: the flow whose gap stands at the top: the one with the finest spacing.
         phases_ms: with ``remainder`` and ``total``, see `complete_phases`.
+        preparation_ms: what was done ahead, by `PREPARATION`; no part of the total.
 
     Raises:
         LocalError: a flow named was not measured.
@@ -233,6 +239,7 @@ def make_run(
         delay_ms=PerDirection(*(w.delay_ms if w else Delay(None, None, None) for w in ways)),
         mos=_each(voice, lambda flow: flow.mos),
         phases_ms=dict(phases_ms or {}),
+        preparation_ms=dict(preparation_ms or {}),
         signalling=dict(signalling or {}),
         eap=eap,
         gap_flow=gap_flow,

@@ -1,5 +1,6 @@
 """The lab file: TOML on disk, frozen typed objects here, checked before anything starts."""
 
+from .comparison import Check, Column, Compare
 from .dumping import to_toml
 from .files import certificate_files
 from .floor import floor_scenario, is_floor
@@ -22,12 +23,23 @@ from .model import (
     Scenario,
 )
 from .movement import Switch, end_s, falls_to, signal_dbm, switch
-from .schemes import SCHEMES, L2Floor, Reactive, ReactiveTuned, Schemes
+from .schemes import (
+    SCHEMES,
+    L2Floor,
+    MpaLevel1,
+    Reactive,
+    ReactiveTuned,
+    RsnPreauth,
+    Schemes,
+)
 
 __all__ = [
     "SCHEMES",
     "AccessPoint",
     "Capture",
+    "Check",
+    "Column",
+    "Compare",
     "Correspondent",
     "Dhcp",
     "Domain",
@@ -39,10 +51,12 @@ __all__ = [
     "Measure",
     "MobileNode",
     "Movement",
+    "MpaLevel1",
     "Placement",
     "Point",
     "Reactive",
     "ReactiveTuned",
+    "RsnPreauth",
     "Scenario",
     "Schemes",
     "Switch",

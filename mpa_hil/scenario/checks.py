@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mpa_hil.traffic.codecs import CODECS
 
-from . import checks_network, checks_radio
+from . import checks_comparison, checks_network, checks_radio
 from .model import Flow, Scenario
 from .problem import Problem, is_hex, repeated
 from .schemes import SCHEMES
@@ -26,6 +26,8 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
     yield from _flows(scenario)
     yield from _secrets(scenario)
     yield from _placements(scenario)
+    if scenario.compare is not None:
+        yield from checks_comparison.problems(scenario.compare)
 
 
 def _lab(scenario: Scenario) -> Iterator[Problem]:

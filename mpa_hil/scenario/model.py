@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from .schemes import SCHEMES, Schemes
+from .comparison import Compare
+from .schemes import USUAL, Schemes
 
 Security = Literal["wpa2-enterprise", "wpa2-psk"]
 Pmf = Literal["off", "optional", "required"]
@@ -35,7 +36,7 @@ class Lab(Table, frozen=True, kw_only=True):
     schemes: Annotated[
         tuple[str, ...],
         Meta(description="schemes that a run takes unless --scheme names others"),
-    ] = SCHEMES
+    ] = USUAL
 
 
 class HomeAgent(Table, frozen=True, kw_only=True):
@@ -309,6 +310,9 @@ class Scenario(
     schemes: Annotated[Schemes, Meta(description="options of each scheme")] = Schemes()
     capture: Annotated[Capture, Meta(description="what is captured")] = Capture()
     measure: Annotated[Measure, Meta(description="how a run is measured")] = Measure()
+    compare: Annotated[
+        Compare | None, Meta(description="what `mpa-hil compare` puts side by side")
+    ] = None
     placements: Annotated[
         tuple[Placement, ...], Meta(description="boxes that are machines reached over SSH")
     ] = ()

@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-SCHEMES = ("reactive", "reactive-tuned", "l2-floor")
+SCHEMES = ("reactive", "reactive-tuned", "rsn-preauth", "mpa-level1", "l2-floor")
 """Every scheme that can be run, in the order of the table."""
+USUAL = ("reactive", "reactive-tuned", "mpa-level1", "l2-floor")
+"""What a lab file that names none gets: `rsn-preauth` is no way into another domain."""
 
 
 class Reactive(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -52,6 +54,28 @@ class ReactiveTuned(Reactive, frozen=True, forbid_unknown_fields=True, kw_only=T
     ] = False
 
 
+class RsnPreauth(ReactiveTuned, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """802.11i pre-authentication (IEEE 802.11 s12.6.10.2): EAPOL through the present AP and the
+    distribution system to the next one; only between APs of one network."""
+
+    fresh_scan: Annotated[
+        bool,
+        Meta(description="scan the next AP's channel before leaving, so that the switch need not"),
+    ] = True
+
+
+class MpaLevel1(ReactiveTuned, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """RFC 6252 C.4, level 1: authenticated ahead of the switch; address and binding after it."""
+
+    fresh_scan: Annotated[
+        bool,
+        Meta(description="scan the next AP's channel before leaving, so that the switch need not"),
+    ] = True
+    deadline_s: Annotated[
+        float, Meta(description="longest that a pre-authentication may take", gt=0, le=600)
+    ] = 30.0
+
+
 class L2Floor(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The bare link-layer switch: two APs on one subnet, pre-shared keys, nothing above."""
 
@@ -74,7 +98,12 @@ class Schemes(
     frozen=True,
     forbid_unknown_fields=True,
     kw_only=True,
-    rename={"reactive_tuned": "reactive-tuned", "l2_floor": "l2-floor"},
+    rename={
+        "reactive_tuned": "reactive-tuned",
+        "rsn_preauth": "rsn-preauth",
+        "mpa_level1": "mpa-level1",
+        "l2_floor": "l2-floor",
+    },
 ):
     """Options of each scheme."""
 
@@ -82,4 +111,6 @@ class Schemes(
     reactive_tuned: Annotated[ReactiveTuned, Meta(description="options of `reactive-tuned`")] = (
         ReactiveTuned()
     )
+    rsn_preauth: Annotated[RsnPreauth, Meta(description="options of `rsn-preauth`")] = RsnPreauth()
+    mpa_level1: Annotated[MpaLevel1, Meta(description="options of `mpa-level1`")] = MpaLevel1()
     l2_floor: Annotated[L2Floor, Meta(description="options of `l2-floor`")] = L2Floor()
