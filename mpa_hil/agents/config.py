@@ -122,6 +122,13 @@ class Fields:
             raise self.fault(key, "a list of whole numbers is needed")
         return tuple(value for value in values if isinstance(value, int))
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """The texts in a list; an absent list is empty."""
+        values = self._list(key)
+        if not all(isinstance(value, str) and value for value in values):
+            raise self.fault(key, "a list of texts is needed")
+        return tuple(value for value in values if isinstance(value, str))
+
     def networks(self, key: str) -> tuple[IPv4Network, ...]:
         """The IPv4 networks in a list; an absent list is empty."""
         entries = self._list(key)

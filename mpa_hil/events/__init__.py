@@ -10,6 +10,29 @@ from __future__ import annotations
 
 from typing import get_args
 
+from .authentication import (
+    AaAddress,
+    AaAuthenticated,
+    AaDiscarded,
+    AaKey,
+    AaPrepared,
+    AaReady,
+    AaRecipient,
+    AaRefused,
+    AaServer,
+    AaSessions,
+    AaStarted,
+    AaState,
+    AaStore,
+    EpAccessPoint,
+    EpStation,
+    KeysAuthority,
+    KeysHeld,
+    KeysList,
+    KeysReady,
+    KeysRefused,
+    KeysReleased,
+)
 from .base import Event
 from .flow import (
     FlowDone,
@@ -30,6 +53,7 @@ from .mobile import (
     MobileNodeAttached,
     MobileNodeDetached,
     MobileNodeOpened,
+    MobileNodePreauthenticated,
     MobileNodeReady,
 )
 from .network import (
@@ -107,8 +131,30 @@ AnyEvent = (
     | MobileNodeReady
     | MobileNodeOpened
     | MobileNodeAttached
+    | MobileNodePreauthenticated
     | MobileNodeArmed
     | MobileNodeDetached
+    | AaReady
+    | AaStarted
+    | AaAuthenticated
+    | AaRefused
+    | AaState
+    | AaAddress
+    | AaKey
+    | AaPrepared
+    | AaRecipient
+    | AaServer
+    | AaDiscarded
+    | AaStore
+    | AaSessions
+    | KeysReady
+    | KeysAuthority
+    | KeysHeld
+    | KeysReleased
+    | KeysRefused
+    | KeysList
+    | EpAccessPoint
+    | EpStation
     | FlowReady
     | FlowQuiet
     | FlowDone
@@ -127,6 +173,19 @@ def tag(kind: type[Event]) -> str:
 __all__ = [
     "PHASES",
     "TYPES",
+    "AaAddress",
+    "AaAuthenticated",
+    "AaDiscarded",
+    "AaKey",
+    "AaPrepared",
+    "AaReady",
+    "AaRecipient",
+    "AaRefused",
+    "AaServer",
+    "AaSessions",
+    "AaStarted",
+    "AaState",
+    "AaStore",
     "AaaExchange",
     "AgentFailed",
     "AgentRefused",
@@ -138,6 +197,8 @@ __all__ = [
     "DhcpReceived",
     "DhcpSent",
     "EapMessage",
+    "EpAccessPoint",
+    "EpStation",
     "Event",
     "FlowDone",
     "FlowFailed",
@@ -152,6 +213,12 @@ __all__ = [
     "HoldStarted",
     "HostCreated",
     "HostRemoved",
+    "KeysAuthority",
+    "KeysHeld",
+    "KeysList",
+    "KeysReady",
+    "KeysRefused",
+    "KeysReleased",
     "LinkSignal",
     "Mip4Binding",
     "Mip4Bindings",
@@ -165,6 +232,7 @@ __all__ = [
     "MobileNodeAttached",
     "MobileNodeDetached",
     "MobileNodeOpened",
+    "MobileNodePreauthenticated",
     "MobileNodeReady",
     "Phase",
     "PhaseEnded",

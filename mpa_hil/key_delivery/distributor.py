@@ -52,6 +52,8 @@ class Tuning:
     audit_s: float = 30.0
     """Pause between inventories on a connection that lasts. They find a recipient that lost a key
     and a connection that died without saying so."""
+    retry_s: float = 1.0
+    """Pause before a key that was declined is offered again (an access point that restarts)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """The recipient would not have the key; it is offered again at the next inventory."""
+    """The recipient would not have the key; it is offered again after `Tuning.retry_s`."""
 
     name: bytes
     reason: str
@@ -215,7 +217,7 @@ class Distributor:
         elif isinstance(message, Acknowledge):
             asked = self._waiting.pop(sequence, None)
             if asked is not None:
-                yield from self._answered(sequence, asked[0], message)
+                yield from self._answered(sequence, asked[0], message, now)
         elif isinstance(message, Presence):
             if message.name in self._wanted:
                 yield Seen(message.name, message.present)
@@ -232,7 +234,9 @@ class Distributor:
         else:
             yield from self._give_up(f"{type(message).__name__} from a recipient")
 
-    def _answered(self, sequence: int, asked: Message, answer: Acknowledge) -> Iterator[Output]:
+    def _answered(
+        self, sequence: int, asked: Message, answer: Acknowledge, now: Instant
+    ) -> Iterator[Output]:
         if isinstance(asked, Withdraw):
             if asked.name not in self._wanted:  # not granted anew meanwhile
                 yield Withdrawn(asked.name)
@@ -244,6 +248,9 @@ class Distributor:
             if answer.done:
                 yield Installed(asked.name)
             else:
+                retry_ns = now.monotonic_ns + int(self._tuning.retry_s * NS_PER_S)
+                if self._audit_ns is not None:
+                    self._audit_ns = min(self._audit_ns, retry_ns)
                 yield Declined(asked.name, answer.reason)
 
     def _held(self, sequence: int, message: Held, now: Instant) -> Iterator[Output]:

@@ -1,0 +1,274 @@
+"""Key delivery over TCP and TLS: the asyncio shells around `Distributor` and `Holder`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address
+from typing import Protocol
+
+from mpa_hil.errors import MachineError
+from mpa_hil.key_delivery import holder as held
+from mpa_hil.key_delivery.tls import peer_names
+from mpa_hil.mobility.interface import NS_PER_S, Instant
+
+FIRST_PAUSE_S = 0.05
+"""Before another attempt to connect; it doubles up to LAST_PAUSE_S. An access point that comes back
+must not wait long for its keys, and these are few connections."""
+LAST_PAUSE_S = 2.0
+HANDSHAKE_S = 10.0
+"""Bound of connecting, TLS included."""
+_CHUNK_OCTETS = 16384
+_BACKLOG_OCTETS = 1 << 20
+"""Unsent octets at which a connection is given up: the recipient has stopped reading."""
+
+
+def instant() -> Instant:
+    """This moment."""
+    return Instant(time.monotonic_ns(), time.time_ns())
+
+
+class LinkUser(Protocol):
+    """What an `AuthorityLink` tells its owner."""
+
+    def recipient_connected(self, name: str) -> None:
+        """A connection stands and the recipient proved its name."""
+
+    def recipient_received(self, name: str, octets: bytes) -> None:
+        """Octets came from it."""
+
+    def recipient_lost(self, name: str, reason: str) -> None:
+        """The connection is gone, or could not be made. It is tried again."""
+
+
+class AuthorityLink:
+    """The authentication agent's connection to one recipient, made anew whenever it breaks.
+
+    Args:
+        name: that the recipient's certificate must have.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: IPv4Address | IPv6Address,
+        port: int,
+        context: ssl.SSLContext,
+        user: LinkUser,
+    ) -> None:
+        self.name = name
+        self._address = str(address)
+        self._port = port
+        self._context = context
+        self._user = user
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def run(self) -> None:
+        """Connect and stay connected, until cancelled."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                async with asyncio.timeout(HANDSHAKE_S):
+                    reader, writer = await asyncio.open_connection(
+                        self._address, self._port, ssl=self._context, server_hostname=""
+                    )
+            except (OSError, ssl.SSLError, TimeoutError) as error:
+                self._user.recipient_lost(self.name, _text(error))
+            else:
+                try:
+                    if await self._serve(reader, writer):
+                        pause_s = FIRST_PAUSE_S
+                finally:
+                    self._writer = None
+                    writer.transport.abort()
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LAST_PAUSE_S)
+
+    def write(self, octets: bytes) -> None:
+        """Send, if there is a connection."""
+        if self._writer is None or self._writer.is_closing():
+            return
+        self._writer.write(octets)
+        if self._writer.transport.get_write_buffer_size() > _BACKLOG_OCTETS:
+            self.close()
+
+    def close(self) -> None:
+        """Break the connection; `run` makes another."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Pass octets on until the end; whether the recipient was the right one."""
+        if self.name not in peer_names(writer.get_extra_info("ssl_object")):
+            self._user.recipient_lost(self.name, "its certificate is another's")
+            return False
+        self._writer = writer
+        reason = "it closed the connection"
+        self._user.recipient_connected(self.name)
+        try:
+            while octets := await reader.read(_CHUNK_OCTETS):
+                self._user.recipient_received(self.name, octets)
+        except (OSError, ssl.SSLError) as error:
+            reason = _text(error)
+        self._user.recipient_lost(self.name, reason)
+        return True
+
+
+class Keeper(Protocol):
+    """What a recipient does with its keys. Both return why it failed, or an empty text."""
+
+    async def apply(self, key: held.HeldKey) -> str:
+        """Put a key to use."""
+
+    async def release(self, key: held.HeldKey, end: held.End) -> str:
+        """Take a key out of use."""
+
+    def refused(self, refusal: held.Refused) -> None:
+        """A key was declined; for the log."""
+
+    def connection(self, up: bool, reason: str) -> None:
+        """The authentication agent came or went, or somebody else was sent away."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    writer: asyncio.StreamWriter
+    reader: asyncio.StreamReader
+
+
+class RecipientServer:
+    """Listens for the authentication agent, and carries out what the `Holder` says.
+
+    Steps are carried out one after the other, whoever caused them (a message, an expiry).
+    """
+
+    def __init__(
+        self, terms: held.Terms, keeper: Keeper, clock: Callable[[], Instant] = instant
+    ) -> None:
+        self.holder = held.Holder(terms)
+        self._authority = terms.authority
+        self._keeper = keeper
+        self._clock = clock
+        self._current: _Connection | None = None
+        self._server: asyncio.Server | None = None
+        self._turn = asyncio.Lock()
+        self._sooner = asyncio.Event()
+
+    async def start(
+        self, addresses: Sequence[IPv4Address | IPv6Address], port: int, context: ssl.SSLContext
+    ) -> None:
+        """Listen.
+
+        Raises:
+            MachineError: the port cannot be had.
+        """
+        hosts = [str(address) for address in addresses]
+        try:
+            self._server = await asyncio.start_server(
+                self._serve, hosts, port, ssl=context, ssl_handshake_timeout=HANDSHAKE_S
+            )
+        except OSError as error:
+            raise MachineError(
+                f"key delivery cannot listen on TCP port {port}: {error.strerror}",
+                where=", ".join(hosts),
+                remedy="is another agent running?",
+            ) from error
+
+    async def run(self) -> None:
+        """End keys when their time is over, until cancelled."""
+        while True:
+            deadline_ns = self.holder.next_deadline()
+            timeout_s = None
+            if deadline_ns is not None:
+                timeout_s = max(deadline_ns - self._clock().monotonic_ns, 0) / NS_PER_S
+            self._sooner.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._sooner.wait(), timeout_s)
+            await self._digest(self.holder.expire)
+
+    async def close(self) -> None:
+        """Stop listening; keys are left to the caller."""
+        if self._server is not None:
+            self._server.close()
+        if self._current is not None:
+            self._current.writer.transport.abort()
+
+    async def undisturbed(self, work: Awaitable[None]) -> None:
+        """Do something while no key is put in or taken out."""
+        async with self._turn:
+            await work
+
+    async def presence(self, key: held.HeldKey, present: bool) -> None:
+        """Tell the authentication agent that the MN of a key came or left."""
+        await self._digest(lambda now: self.holder.presence(key, present))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        names = peer_names(writer.get_extra_info("ssl_object"))
+        if self._authority not in names:
+            self._keeper.connection(False, f"{', '.join(sorted(names)) or 'nobody'} was sent away")
+            writer.transport.abort()
+            return
+        connection = _Connection(writer, reader)
+        if self._current is not None:  # the agent restarted before the old connection died
+            self._current.writer.transport.abort()
+        self._current = connection
+        self._keeper.connection(True, "")
+        reason = "it closed the connection"
+        try:
+            await self._digest(partial(self._connected, connection))
+            while octets := await reader.read(_CHUNK_OCTETS):
+                await self._digest(partial(self._received, connection, octets))
+                if self._current is not connection:
+                    break
+                await writer.drain()
+        except (OSError, ssl.SSLError) as error:
+            reason = _text(error)
+        finally:
+            writer.transport.abort()
+            if self._current is connection:
+                self._current = None
+                self.holder.disconnected()
+                self._keeper.connection(False, reason)
+
+    def _connected(self, connection: _Connection, now: Instant) -> Sequence[held.Output]:
+        return self.holder.connected(now) if self._current is connection else ()
+
+    def _received(
+        self, connection: _Connection, octets: bytes, now: Instant
+    ) -> Sequence[held.Output]:
+        """What came over a connection counts only while no newer one has taken its place."""
+        return self.holder.receive(octets, now) if self._current is connection else ()
+
+    async def _digest(self, verb: Callable[[Instant], Sequence[held.Output]]) -> None:
+        """Call a verb of the holder and carry out all that comes of it, undisturbed."""
+        async with self._turn:
+            outputs = list(verb(self._clock()))
+            while outputs:
+                output = outputs.pop(0)
+                if isinstance(output, held.Transmit):
+                    if self._current is not None:
+                        self._current.writer.write(output.octets)
+                elif isinstance(output, held.Close):
+                    self._keeper.connection(False, output.reason)
+                    if self._current is not None:
+                        self._current.writer.transport.abort()
+                elif isinstance(output, held.Refused):
+                    self._keeper.refused(output)
+                else:
+                    failure = await self._carry_out(output)
+                    outputs += self.holder.done(failure, self._clock())
+            self._sooner.set()
+
+    def _carry_out(self, output: held.Apply | held.Release) -> Awaitable[str]:
+        if isinstance(output, held.Apply):
+            return self._keeper.apply(output.key)
+        return self._keeper.release(output.key, output.end)
+
+
+def _text(error: BaseException) -> str:
+    return str(error) or type(error).__name__
