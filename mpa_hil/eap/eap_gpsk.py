@@ -76,8 +76,11 @@ class EapGpskRun:
         offered = offer.specifiers()
         suite = next((suite for suite in self._suites if suite.specifier in offered), None)
         wanted = self._settings.server_id.encode()
-        if suite is None or (wanted and offer.server_id != wanted):
-            return Step(self._standing, nak=True)
+        if suite is None:
+            return Step(self._standing, ignored="EAP-GPSK without a common ciphersuite", nak=True)
+        if wanted and offer.server_id != wanted:
+            who = f"EAP-GPSK by {printable(offer.server_id)!r}, not by {self._settings.server_id!r}"
+            return Step(self._standing, ignored=who, nak=True)
         peer_id = self._settings.peer_id.encode()
         self._offer, self._suite = offer, suite
         self._rand_peer = self._random(gpsk_messages.RAND_OCTETS)
@@ -101,9 +104,9 @@ class EapGpskRun:
         return self._say(OpCode.GPSK_4, gpsk_messages.NO_PAYLOAD, keys)
 
     def _refused(self, fail: Fail, keys: gpsk_keys.Keys) -> Step:
-        if fail.mac is not None:
-            if not hmac.compare_digest(fail.mac, self._suite.mac(keys.sk, fail.signed)):
-                return ignore(self._standing, "GPSK-Protected-Fail with a wrong MAC")
+        right = self._suite.mac(keys.sk, fail.signed)
+        if fail.mac is not None and not hmac.compare_digest(fail.mac, right):
+            return ignore(self._standing, "GPSK-Protected-Fail with a wrong MAC")
         why = gpsk_messages.FAILURES.get(fail.code, f"failure {fail.code}")
         failure = Failure(Cause.REJECTED, f"the server refused: {why}")
         # The same message goes back, so that the server may send EAP-Failure.

@@ -38,7 +38,7 @@ class Step:
     failure: Failure | None = None
     """With LOST: why."""
     ignored: str = ""
-    """With no data: why the request was dropped."""
+    """With no data: why the request was dropped, or refused with Nak."""
     nak: bool = False
     """Answer with Nak instead: the method will not do it on these terms (RFC 5433 s10)."""
 

@@ -33,6 +33,8 @@ class EapPeer:
         self._last_identifier: int | None = None
         self._last_response: bytes | None = None
         self._requests = 0
+        self._refused = ""
+        """Why this peer answered the last proposal with Nak."""
 
     @property
     def phase(self) -> Phase:
@@ -61,6 +63,8 @@ class EapPeer:
         if action is Action.SUCCEED:
             return self._succeed()
         if action is Action.FAIL:
+            if self._phase is Phase.IDENTIFYING and self._refused:
+                return self._fail(Failure(Cause.NO_METHOD, self._refused))
             return self._fail(Failure(Cause.REJECTED, "the server sent EAP-Failure"))
         self._requests += 1
         if self._requests > MAX_REQUESTS:
@@ -101,7 +105,7 @@ class EapPeer:
     def _choose(self, message: Packet) -> EapOutput:
         method = self._methods.get(message.type)
         if method is None:
-            return self._nak(message)
+            return self._nak(message, f"the server proposed only methods like type {message.type}")
         run = method.begin(self._random)
         step = run.process(message.data)
         if step.data is None and not step.nak:
@@ -112,7 +116,7 @@ class EapPeer:
 
     def _digest(self, message: Packet, step: Step) -> EapOutput:
         if step.nak:
-            return self._nak(message)
+            return self._nak(message, step.ignored)
         if step.data is None:
             return EapOutput(discarded=step.ignored)
         output = self._answer(message, step.data)
@@ -121,7 +125,8 @@ class EapPeer:
             return output
         return EapOutput(output.response, self._fail(step.failure).outcome)
 
-    def _nak(self, message: Packet) -> EapOutput:
+    def _nak(self, message: Packet, why: str) -> EapOutput:
+        self._refused = why
         # RFC 3748 s5.3.1: the types wished for, or 0 for none. A peer that proposes the very
         # type it has just refused would be asked again.
         wanted = bytes(kind for kind in self._methods if kind != message.type) or b"\0"

@@ -214,6 +214,9 @@ class TlsClient:
 
     def keep_session(self) -> None:
         """Remember it for the next time; to be called when the authentication has succeeded."""
+        # To OpenSSL a connection that ends without close_notify is suspect, and its session not to
+        # be resumed; EAP has its own word for the end, so nobody sends one.
+        self._connection.set_shutdown(self._ssl.SENT_SHUTDOWN | self._ssl.RECEIVED_SHUTDOWN)
         session = self._connection.get_session()
         certificate = self._connection.get_peer_certificate()
         if session is None or certificate is None:

@@ -24,6 +24,7 @@ from rigs.services.freeradius_config import (
     HomeServer,
     RadiusConfig,
     Route,
+    User,
 )
 from rigs.services.freeradius_text import files
 from rigs.services.service import Service, launch, port_taken
@@ -35,6 +36,7 @@ __all__ = [
     "HomeServer",
     "RadiusConfig",
     "Route",
+    "User",
     "Verdict",
     "files",
     "new_secret",

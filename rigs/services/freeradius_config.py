@@ -20,6 +20,8 @@ AUTHENTICATION_PORT = 1812
 
 _REALM = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+_USER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9@._-]{0,251}[A-Za-z0-9])?")
+_PASSWORD = re.compile(r"[!#&-\[\]-~]{1,64}")
 _SECRET = re.compile(r"[!#&-\[\]-~]{16,128}")
 """Printable, and nothing that its configuration language quotes or expands: space " $ % \\."""
 
@@ -55,8 +57,17 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """Somebody with a password, for EAP-TTLS."""
+
+    name: str
+    """As said inside the tunnel."""
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class EapTls:
-    """EAP-TLS as a server speaks it (RFC 5216, RFC 9190); the session cache is always off."""
+    """EAP-TLS as a server speaks it (RFC 5216, RFC 9190), and EAP-TTLS on the same footing."""
 
     ca: bytes
     """PEM: authority of the clients' certificates."""
@@ -70,6 +81,13 @@ class EapTls:
     """Largest EAP-TLS fragment sent, octets; one RADIUS packet holds 4096 in all."""
     check_identity: bool = False
     """Whether the EAP identity must equal the certificate's common name."""
+    min_version: Literal["1.2", "1.3"] = "1.2"
+    session_cache: bool = False
+    """Whether a peer may go on with an earlier session; off, so that each run is the first."""
+    ttls_users: tuple[User, ...] = ()
+    """Who may come by EAP-TTLS (RFC 5281) with PAP or MS-CHAP-V2; none switches it off."""
+    first_method: Literal["tls", "ttls"] = "tls"
+    """What is proposed; a peer that wants the other says so, at a round trip more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +138,8 @@ def check(config: RadiusConfig) -> None:
             ip_address(server.address)
     except ValueError as error:
         raise LocalError(str(error), where=where, remedy="give an IP address") from None
+    if config.eap_tls is not None:
+        _check_methods(where, config.eap_tls)
     realms = [route.realm for route in config.routes]
     realms += config.eap_tls.realms if config.eap_tls else ()
     for realm in realms:
@@ -129,6 +149,30 @@ def check(config: RadiusConfig) -> None:
         raise LocalError("a realm is named twice", where=where, remedy="keep one of the two")
     if any(not route.servers for route in config.routes):
         raise LocalError("a realm has no home server", where=where, remedy="name at least one")
+
+
+def _check_methods(where: str, tls: EapTls) -> None:
+    if tls.min_version > tls.max_version:
+        raise LocalError(
+            f"TLS {tls.min_version} at least and {tls.max_version} at most",
+            where=where,
+            remedy="make max_version the larger",
+        )
+    if tls.first_method == "ttls" and not tls.ttls_users:
+        raise LocalError("EAP-TTLS without users", where=where, remedy="name ttls_users")
+    for user in tls.ttls_users:
+        if not _USER.fullmatch(user.name):
+            raise LocalError(
+                f"{user.name!r} is not a user name", where=where, remedy="letters, digits, @ . _ -"
+            )
+        if not _PASSWORD.fullmatch(user.password):
+            raise LocalError(
+                f"the password of {user.name} cannot be configured",
+                where=where,
+                remedy="1 to 64 printable ASCII characters without space, quote, $, % or \\",
+            )
+    if len({user.name for user in tls.ttls_users}) != len(tls.ttls_users):
+        raise LocalError("two users share a name", where=where, remedy="rename one")
 
 
 def _check_names(where: str, kind: str, names: Sequence[str]) -> None:

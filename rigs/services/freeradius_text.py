@@ -14,6 +14,8 @@ _DICTIONARIES = (
     "freeradius.internal",
 )
 _DICTIONARY_FOLDER = "/usr/share/freeradius"
+SESSIONS = "sessions"
+"""Folder of the TLS sessions to be resumed, which hold keys."""
 
 
 def files(config: RadiusConfig, folder: str) -> dict[str, bytes]:
@@ -33,6 +35,8 @@ def files(config: RadiusConfig, folder: str) -> dict[str, bytes]:
         result["server.pem"] = config.eap_tls.credentials.certificate
         result["server.key"] = config.eap_tls.credentials.key
         result["ca.pem"] = config.eap_tls.ca + (config.eap_tls.crl or b"")
+        if config.eap_tls.session_cache:
+            result[f"{SESSIONS}/.keep"] = b""
     return result
 
 
@@ -43,8 +47,9 @@ def _radiusd_conf(config: RadiusConfig, folder: str) -> str:
         *(_CLIENT.format(name=c.name, address=c.address, secret=c.secret) for c in config.clients),
         *(_home_server(server) for server in servers.values()),
         *(_realm(number, route) for number, route in enumerate(config.routes)),
-        f"modules {{\n{_REJECTING}{_eap_module(config.eap_tls) if config.eap_tls else ''}}}\n",
+        _modules(config.eap_tls),
         _virtual_server(config),
+        _inner_server(config.eap_tls) if config.eap_tls and config.eap_tls.ttls_users else "",
     ]
     return "".join(parts)
 
@@ -129,13 +134,31 @@ realm {route.realm.lower()} {{
 """
 
 
+def _modules(tls: EapTls | None) -> str:
+    text = _REJECTING
+    if tls is not None:
+        text += _eap_module(tls)
+        text += _PASSWORD_MODULES if tls.ttls_users else ""
+    return f"modules {{\n{text}}}\n"
+
+
+_PASSWORD_MODULES = """\
+  pap {
+  }
+  mschap {
+  }
+"""
+
+
 def _eap_module(tls: EapTls) -> str:
     # auto_chain would add the CA's own certificate, which the peer has: one more fragment, and so
     # one more round trip to the home domain. Intermediate ones belong into server.pem.
+    cache = _CACHE if tls.session_cache else "        enable = no\n"
+    ttls = _TTLS if tls.ttls_users else ""
     identity = '      check_cert_cn = "%{User-Name}"\n' if tls.check_identity else ""
     return f"""\
   eap {{
-    default_eap_type = tls
+    default_eap_type = {tls.first_method}
     timer_expire = 60
     ignore_unknown_eap_types = no
     max_sessions = 1024
@@ -149,16 +172,63 @@ def _eap_module(tls: EapTls) -> str:
       include_length = yes
       cipher_list = "DEFAULT"
       ecdh_curve = "prime256v1"
-      tls_min_version = "1.2"
+      tls_min_version = "{tls.min_version}"
       tls_max_version = "{tls.max_version}"
       cache {{
-        enable = no
-      }}
+{cache}      }}
     }}
     tls {{
       tls = lab
     }}
+{ttls}  }}
+"""
+
+
+# 3.2.1 resumes nothing without persist_dir. The lifetime is in hours.
+_CACHE = f"""\
+        enable = yes
+        lifetime = 1
+        name = "lab"
+        persist_dir = ${{raddbdir}}/{SESSIONS}
+"""
+
+_TTLS = """\
+    ttls {
+      tls = lab
+      default_eap_type = tls
+      virtual_server = inner
+    }
+"""
+
+
+def _inner_server(tls: EapTls) -> str:
+    """Who may come through EAP-TTLS's tunnel, and how."""
+    users = ""
+    for number, user in enumerate(tls.ttls_users):
+        users += f"""\
+    {"elsif" if number else "if"} (&User-Name == "{user.name}") {{
+      update control {{
+        &Cleartext-Password := "{user.password}"
+      }}
+    }}
+"""
+    return f"""\
+server inner {{
+  authorize {{
+{users}    else {{
+{_refusal("user unknown")}    }}
+    mschap
+    pap
   }}
+  authenticate {{
+    Auth-Type PAP {{
+      pap
+    }}
+    Auth-Type MS-CHAP {{
+      mschap
+    }}
+  }}
+}}
 """
 
 
