@@ -12,7 +12,8 @@ from mpa_hil.errors import DecodeError
 
 MAX_REQUESTS = 100
 """Requests answered in one authentication, then it fails. EAP-TLS takes 4 to 6, with the largest
-message allowed in fragments of 1,000 octets 70; endless fragments must end."""
+message allowed in fragments of 1,000 octets 70; endless fragments must end. What is dropped does
+not count, or anybody could end an authentication with a hundred packets of nonsense."""
 
 
 class EapPeer:
@@ -32,7 +33,7 @@ class EapPeer:
         self._type = 0
         self._last_identifier: int | None = None
         self._last_response: bytes | None = None
-        self._requests = 0
+        self._answered = 0
         self._refused = ""
         """Why this peer answered the last proposal with Nak."""
 
@@ -66,8 +67,7 @@ class EapPeer:
             if self._phase is Phase.IDENTIFYING and self._refused:
                 return self._fail(Failure(Cause.NO_METHOD, self._refused))
             return self._fail(Failure(Cause.REJECTED, "the server sent EAP-Failure"))
-        self._requests += 1
-        if self._requests > MAX_REQUESTS:
+        if self._answered == MAX_REQUESTS:
             return self._fail(Failure(Cause.LIMIT, f"more than {MAX_REQUESTS} requests"))
         if action is Action.IDENTIFY:
             return self._answer(message, self._identity)
@@ -138,6 +138,7 @@ class EapPeer:
         kind = message.type if kind is None else kind
         response = encode(Packet(Code.RESPONSE, message.identifier, kind, data))
         self._last_identifier, self._last_response = message.identifier, response
+        self._answered += 1
         return EapOutput(response, notification=notification)
 
     def _succeed(self) -> EapOutput:
