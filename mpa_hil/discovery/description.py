@@ -22,6 +22,8 @@ DEFAULT_LIFETIME_S = 600
 """For how long a description is good that does not say; access points move seldom."""
 MAX_LIFETIME_S = 86_400
 """A day: what nobody repeats for longer is no longer believed, whoever said it."""
+UNVOUCHED_LIFETIME_S = 600
+"""For how long a description is good at most for which nobody vouches: a liar's goes soon."""
 MAX_POINTS = 32
 """Of one CTN. wpa_supplicant keeps 32 PMKs; the MN could not hold keys for more."""
 MAX_ENDPOINTS = 4
@@ -194,7 +196,10 @@ class Learnt:
     @property
     def expires_ns(self) -> int:
         """CLOCK_MONOTONIC from when on it is not to be used."""
-        return self.learnt_ns + self.network.lifetime_s * NS_PER_S
+        lifetime_s = self.network.lifetime_s
+        if self.source.trust is Trust.UNAUTHENTICATED:
+            lifetime_s = min(lifetime_s, UNVOUCHED_LIFETIME_S)
+        return self.learnt_ns + lifetime_s * NS_PER_S
 
 
 def is_bssid(text: str) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import NoReturn
@@ -68,7 +69,10 @@ def encode(networks: Sequence[CandidateNetwork]) -> bytes:
 
 
 def fitting(networks: Sequence[CandidateNetwork], octets: int) -> tuple[CandidateNetwork, ...]:
-    """As many of the first networks as `encode` can put into so many octets."""
+    """As many of the first networks as `encode` can put into so many octets.
+
+    The first one alone loses its last points of attachment, where that makes it fit.
+    """
     kept: list[CandidateNetwork] = []
     room = min(octets, MAX_OCTETS) - 1
     for network in networks[:MAX_NETWORKS]:
@@ -76,6 +80,12 @@ def fitting(networks: Sequence[CandidateNetwork], octets: int) -> tuple[Candidat
         if room < 0:
             break
         kept.append(network)
+    if networks and not kept:
+        network = networks[0]
+        while network.points and room < 0:
+            room += 2 + len(_encode_point(network.points[-1]))
+            network = replace(network, points=network.points[:-1])
+        kept += [network] if room >= 0 else []
     return tuple(kept)
 
 
