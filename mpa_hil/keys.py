@@ -82,11 +82,19 @@ class MasterKey:
 
     def mn_ca(self, ca: Address) -> Key:
         """The key between the MN and the configuration agent at that address (R14, R16)."""
-        return self._agent_key(Usage.MN_CA, ca)
+        return self.mn_ca_of(address_identifier(ca))
 
     def mn_ar(self, ar: Address) -> Key:
         """The key between the MN and the access router at that address (R14, R17)."""
-        return self._agent_key(Usage.MN_AR, ar)
+        return self.mn_ar_of(address_identifier(ar))
+
+    def mn_ca_of(self, peer: bytes) -> Key:
+        """As `mn_ca`, of `address_identifier(ca)`."""
+        return self._agent_key(Usage.MN_CA, peer)
+
+    def mn_ar_of(self, peer: bytes) -> Key:
+        """As `mn_ar`, of `address_identifier(ar)`."""
+        return self._agent_key(Usage.MN_AR, peer)
 
     def pmk(self, bssid: str) -> Key:
         """The PMK for one point of attachment: RFC 5807 s3 with the BSSID as EPID (R85, R89)."""
@@ -94,9 +102,8 @@ class MasterKey:
         secret = sa.pemk(peer)[:PMK_OCTETS]
         return Key(Usage.PMK, sa.pemk_name(peer), secret, sa.session_id, sa.key_id, peer)
 
-    def _agent_key(self, usage: Usage, address: Address) -> Key:
+    def _agent_key(self, usage: Usage, peer: bytes) -> Key:
         sa, label, realm = self.sa, _LABELS[usage], self.realm.encode()
-        peer = address_identifier(address)
         context = bytes((len(realm),)) + realm + peer
         secret = sa.derive(label, context, KEY_OCTETS)
         identifiers = sa.session_id.to_bytes(4, "big") + sa.key_id.to_bytes(4, "big")

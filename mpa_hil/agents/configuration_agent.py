@@ -1,8 +1,9 @@
 """The configuration agent's store of MN-CA keys.
 
 Run it as `python3 -m mpa_hil.agents.configuration_agent CONFIG.json`. It holds the keys that its
-authentication agent delivers, until they are withdrawn or over, and reports them by name. Configuration, commands and events: `mpa_hil.agents.key_recipient`; besides
-those keys the configuration has
+authentication agent delivers, until they are withdrawn or over, and reports them by name.
+Configuration, commands and events: `mpa_hil.agents.key_recipient`; besides those keys the
+configuration has
 
     addresses             its own addresses, which MN-CA keys must be bound to
 """

@@ -141,6 +141,11 @@ class Distributor:
         self._audit_ns: int | None = None
 
     @property
+    def connected_now(self) -> bool:
+        """Whether there is a connection on which both have said who they are."""
+        return self._greeted
+
+    @property
     def settled(self) -> bool:
         """The recipient is known to hold exactly what it should."""
         return self._greeted and not self._waiting and all(w.held for w in self._wanted.values())
