@@ -15,7 +15,7 @@ from mpa_hil.discovery.description import CandidateNetwork, PointOfAttachment
 from mpa_hil.mobility.interface import NS_PER_S, Endpoint, Instant
 
 from .actions import Means
-from .interface import Dropped, EndCause, Failed, Output, Outputs, Over, Stage
+from .interface import Dropped, EndCause, Failed, Output, Outputs, Stage
 from .link import At, Away, Change, FullEap
 from .preauthentication import Preauthentication
 from .states import State
