@@ -1,1 +1,1 @@
-"""PANA, the network-layer transport of EAP (RFC 5191), sans-IO: octets and the time in, outputs out."""
+"""PANA, the network-layer transport of EAP (RFC 5191), sans-IO on both sides."""

@@ -10,7 +10,7 @@ HEADER_OCTETS = 16
 MAX_MESSAGE_OCTETS = 8192
 """Longer datagrams are refused unread. EAP over RADIUS stays below 4096 octets (RFC 2865 s3)."""
 MAX_AVPS = 32
-"""In one message; the longest genuine one has ten. Bounds the work that one datagram can ask for."""
+"""In one message; the longest genuine one has ten. Bounds what one datagram can cost."""
 
 
 class MessageType(IntEnum):

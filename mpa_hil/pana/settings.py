@@ -71,6 +71,9 @@ class PacSettings:
     """Acceptable pairs, best first. What is not here is refused, whatever the PAA offers."""
     encryption: Encryption | None = Encryption.AES128_CTR
     """Announced in the PCI and used when the PAA offers it too (RFC 6786)."""
+    conceal: bool = False
+    """Encrypt what this side sends and may be encrypted, where that was agreed: EAP within a
+    re-authentication, and causes. Off, because nothing in it is secret from who saw EAP before."""
     preauthentication: bool = True
     """E bit (RFC 5873): the PAA belongs to a network that this node has not entered."""
     piggyback: bool = True
@@ -92,6 +95,8 @@ class PaaSettings:
     """Offered pairs, best first; see `reply_factor` for which of them reach a PaC."""
     encryption: Encryption | None = Encryption.AES128_CTR
     """Offered to a PaC whose PCI announces encryption (RFC 6786)."""
+    conceal: bool = False
+    """As for the PaC, and session lifetimes."""
     reply_factor: float = 3.0
     """The answer to a PCI has at most this many times its octets, so that a spoofed PCI is no
     lever. A bare PCI thus brings the first suite alone; one that announces encryption, all."""
