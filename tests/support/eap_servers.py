@@ -23,6 +23,7 @@ from mpa_hil.eap.gpsk_messages import Offer, OpCode, Proof
 from mpa_hil.eap.interface import EapOutput, Peer
 from mpa_hil.eap.settings import TlsSettings
 from mpa_hil.eap.ttls_avps import MICROSOFT, Avp
+from mpa_hil.errors import DecodeError
 from rigs.services.certificates import Credentials, LabCa
 
 SERVER_NAME = "aaa.home.example"
@@ -80,7 +81,10 @@ class Server:
         raise NotImplementedError
 
     def answer(self, response: bytes) -> bytes:
-        packet = codec.decode(response)
+        try:
+            packet = codec.decode(response)
+        except DecodeError:
+            return self.failure()
         if packet.type != self.kind or packet.identifier != self.identifier:
             return self.failure()
         return self.process(packet.data)
@@ -155,10 +159,13 @@ class TlsServer(Server):
         return bytes((tls_frames.Flags.START,))
 
     def process(self, data: bytes) -> bytes:
-        frame = tls_frames.decode(data)
-        if self.cutter.inside:
-            return self.request(self.cutter.next())
-        message = self.joiner.add(frame)
+        try:
+            frame = tls_frames.decode(data)
+            if self.cutter.inside:
+                return self.request(self.cutter.next())
+            message = self.joiner.add(frame)
+        except (DecodeError, tls_frames.TooMuch):
+            return self.failure()
         if message is None:
             return self.request(self.cutter.first(b""))
         if self.refused:
@@ -231,6 +238,8 @@ class TtlsServer(TlsServer):
         if not plaintext:
             octets = self.outgoing()
             return self.request(self.cutter.first(octets))
+        if len(plaintext) < 8:
+            return self.failure()
         avps = {(a.vendor, a.code): a.value for a in ttls_avps.decode(plaintext)}
         assert avps[0, 1] == PEER_NAME.encode()
         if (0, 2) in avps:
@@ -272,9 +281,14 @@ class GpskServer(Server):
             return self.success(self.keys.msk) if done and self.keys else self.failure()
         at = 1 + 2 + len(PEER_NAME) + 2 + len(self.offer.server_id)
         rand_peer = data[at : at + 32]
+        head = gpsk_messages.answer(PEER_NAME.encode(), self.offer, rand_peer, b"")[:-2]
+        if not data[1:].startswith(head):
+            return self.failure()  # RFC 5433 s10: what GPSK-2 repeats is not what GPSK-1 said.
         at += 64 + 2 + len(self.offer.suites)
         chosen = data[at : at + 6]
-        suite = gpsk_keys.CIPHERSUITES[int.from_bytes(chosen, "big")]
+        suite = gpsk_keys.CIPHERSUITES.get(int.from_bytes(chosen, "big"))
+        if suite is None:
+            return self.failure()
         text = rand_peer + PEER_NAME.encode() + self.offer.rand_server + self.offer.server_id
         self.keys = gpsk_keys.derive(suite, self.key, text)
         if suite.mac(self.keys.sk, data[1 : at + 8]) != data[at + 8 :]:
@@ -303,12 +317,16 @@ def identity_request(identifier: int = 7) -> bytes:
 
 
 def converse(
-    peer: Peer, server: Server, meddle: Callable[[bytes], bytes] | None = None
+    peer: Peer,
+    server: Server,
+    meddle: Callable[[bytes], bytes] | None = None,
+    meddle_back: Callable[[bytes], bytes] | None = None,
 ) -> tuple[EapOutput, list[bytes]]:
     """Let them talk until somebody ends or falls silent.
 
     Args:
         meddle: is given each packet to the peer, and says what the peer gets.
+        meddle_back: the same for each response of the method.
 
     Returns:
         the last output of the peer, and the packets that it got.
@@ -323,4 +341,5 @@ def converse(
         output = peer.receive(packet)
         if output.outcome is not None or output.response is None:
             return output, seen
-        packet = server.answer(output.response)
+        response = output.response
+        packet = server.answer(response if meddle_back is None else meddle_back(response))
