@@ -177,7 +177,7 @@ class InformationService:
         if not isinstance(query, Query):
             return None
         found = self._select(query)
-        if not found:
+        if len(found) <= query.start:
             return Answer(query.token, Status.NOTHING_KNOWN).encode()
         room = min(query.room, self._room) - _HEAD.size - _ANSWER.size
         part = wire.fitting(found[query.start :], room)

@@ -17,6 +17,7 @@ from radios.neighbor_report import (
     NeighborReport,
     ReportError,
     decode_elements,
+    encode_elements,
 )
 
 from . import wire
@@ -75,6 +76,11 @@ def encode_element(networks: tuple[CandidateNetwork, ...]) -> bytes:
     """The ANQP element DESCRIPTION, with as many of the first networks as fit."""
     room = anqp.MAX_ELEMENT_OCTETS - len(_MAGIC)
     return _MAGIC + wire.encode(wire.fitting(networks, room))
+
+
+def encode_reports(reports: tuple[NeighborReport, ...]) -> bytes:
+    """The ANQP element NEIGHBOR_REPORT. Unlike 802.11k's, its reports may name their SSIDs."""
+    return encode_elements(reports)
 
 
 def decode_element(octets: bytes) -> tuple[CandidateNetwork, ...]:
