@@ -73,7 +73,7 @@ class AuthenticationAgent:
             self._deliveries,
             emit,
             self._supersede,
-            self._changed.add,
+            self._on_question,
         )
         self._authenticating = Authenticating(
             settings, self._paa, gate, random, emit, self._refusal
@@ -288,6 +288,13 @@ class AuthenticationAgent:
         if self._settings.own_networks and not event.session.preauthentication:
             here = self._is_own(address.address)
             self._cue(association, Cue.PROVED_HERE if here else Cue.LEFT, "its new address")
+
+    def _on_question(self, association: Association, source: Endpoint) -> None:
+        """Whoever came once and asks from here proves to be back (R115)."""
+        self._changed.add(association.session_id)
+        session = self._paa.session(association.session_id)
+        if session is not None and not session.preauthentication and self._is_own(source.address):
+            self._cue(association, Cue.PROVED_HERE, "its question from here")
 
     def _on_seen(self, name: bytes, present: bool, now: Instant) -> None:
         association = self.associations.of_key(name)

@@ -10,7 +10,6 @@ from mpa_hil.authentication.associations import Association, Associations
 from mpa_hil.authentication.delivery import Deliveries
 from mpa_hil.authentication.outputs import AgentOutput, Prepared, SendAnswer
 from mpa_hil.authentication.service import (
-    MAX_ANSWER_OCTETS,
     DecodeError,
     Describe,
     KeyState,
@@ -19,7 +18,7 @@ from mpa_hil.authentication.service import (
     header,
 )
 from mpa_hil.authentication.settings import AgentSettings
-from mpa_hil.discovery import wire
+from mpa_hil.discovery.information import InformationService
 from mpa_hil.mobility.interface import NS_PER_S, Discarded, Endpoint, Instant
 
 Emit = Callable[[AgentOutput], None]
@@ -44,7 +43,7 @@ class Preparing:
     Args:
         superseded: called to end an older association of the same MN, whose station address the
             newer one has taken.
-        changed: called when an association is to be stored anew.
+        proved: called when an MN has proved to have its MPA-SA, and from where.
     """
 
     def __init__(
@@ -54,16 +53,15 @@ class Preparing:
         deliveries: Deliveries,
         emit: Emit,
         superseded: Callable[[Association, Instant], None],
-        changed: Callable[[int], None],
+        proved: Callable[[Association, Endpoint], None],
     ) -> None:
-        networks = wire.fitting(settings.networks, MAX_ANSWER_OCTETS - 1)
-        self._description = wire.encode(networks)
+        self._information = InformationService(settings.networks, settings.neighbours)
         self._patience_ns = int(settings.limits.prepare_s * NS_PER_S)
         self._associations = associations
         self._deliveries = deliveries
         self._emit = emit
         self._superseded = superseded
-        self._changed = changed
+        self._proved = proved
         self._pending: dict[int, _Pending] = {}
         self._deadlines: deque[_Pending] = deque()
 
@@ -86,10 +84,9 @@ class Preparing:
         elif asked.number > association.number or association.session_id not in self._pending:
             association.number, association.answer = asked.number, b""
             self._pending.pop(association.session_id, None)
-            self._changed(association.session_id)
+            self._proved(association, source)
             if isinstance(asked.question, Describe):
-                answer = association.seal.description(asked.number, self._description)
-                self._send(association, answer, source)
+                self._describe(association, asked.number, asked.question, source)
             else:
                 self._prepare(association, asked.number, asked.question, source, now)
 
@@ -121,6 +118,15 @@ class Preparing:
     def next_deadline(self) -> int | None:
         """Monotonic nanoseconds of the next one, or None."""
         return self._deadlines[0].deadline_ns if self._deadlines else None
+
+    def _describe(
+        self, association: Association, number: int, question: Describe, source: Endpoint
+    ) -> None:
+        answer = self._information.answer(question.query)
+        if answer is None:
+            self._emit(Discarded("question: no query for networks", source))
+        else:
+            self._send(association, association.seal.description(number, answer), source)
 
     def _prepare(
         self,

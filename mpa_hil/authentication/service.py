@@ -10,7 +10,7 @@ One UDP datagram each way on SERVICE_PORT of the AA; the MN repeats a question u
 
 The plaintext is one octet of kind and what the kind takes:
 
-    1 Describe    nothing          answered with `mpa_hil.discovery.wire`
+    1 Describe    a query          answered in kind, both as in `mpa_hil.discovery.information`
     2 Prepare     MAC, BSSIDs      answered with (BSSID, state) pairs
 """
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 SERVICE_PORT = 7160
 """UDP, at the AA's address."""
-MAX_ANSWER_OCTETS = 1200
-"""Of a plaintext: with every header it still fits a tunnel within a tunnel."""
 MAX_POINTS = 32
 """In one `Prepare`: wpa_supplicant keeps no more PMKs."""
 
@@ -56,6 +54,9 @@ class DecodeError(errors.DecodeError):
 @dataclass(frozen=True, slots=True)
 class Describe:
     """What is known of this network and its neighbours? (R27, R29)"""
+
+    query: bytes
+    """For `InformationService.answer`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +144,14 @@ class Seal:
             errors.LocalError: more points of attachment than one question names, or no MAC.
         """
         if isinstance(question, Describe):
-            return self._seal(_FROM_MN, number, b"\1")
+            return self._seal(_FROM_MN, number, b"\1" + question.query)
         if len(question.bssids) > MAX_POINTS:
             raise errors.LocalError(f"{len(question.bssids)} PoAs in one question")
         addresses = (question.station, *question.bssids)
         return self._seal(_FROM_MN, number, b"\2" + b"".join(map(mac_octets, addresses)))
 
     def description(self, number: int, octets: bytes) -> bytes:
-        """The AA's answer to `Describe`: networks as `mpa_hil.discovery.wire` encodes them."""
+        """The AA's answer to `Describe`."""
         return self._seal(_FROM_AA, number, b"\1" + octets)
 
     def states(self, number: int, states: KeyStates) -> bytes:
@@ -166,8 +167,8 @@ class Seal:
         """
         number, plain = self._open(_FROM_MN, datagram)
         kind, rest = plain[0], plain[1:]
-        if kind == 1 and not rest:
-            return Asked(number, Describe())
+        if kind == 1:
+            return Asked(number, Describe(rest))
         count, odd = divmod(len(rest), 6)
         if kind != 2 or odd or not 1 <= count <= MAX_POINTS + 1:
             _refuse(f"question {kind} with {len(rest)} octets")
@@ -175,8 +176,8 @@ class Seal:
         return Asked(number, Prepare(station, tuple(bssids)))
 
     def open_answer(self, datagram: bytes) -> tuple[int, bytes | KeyStates]:
-        """The number of the question that is answered, and the answer: octets of a description for
-        `mpa_hil.discovery.wire.decode`, or the states of points of attachment.
+        """The number of the question that is answered, and the answer: octets for
+        `InformationClient.receive`, or the states of points of attachment.
 
         Raises:
             DecodeError: not of this association, not authentic, or no answer.

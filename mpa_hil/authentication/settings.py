@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
@@ -53,7 +54,9 @@ class AgentSettings:
     """Of the network that it serves; bound into keys."""
     recipients: tuple[Recipient, ...] = ()
     networks: tuple[CandidateNetwork, ...] = ()
-    """The answer to `Describe`: its own network first, then neighbours that it vouches for."""
+    """What `Describe` is answered with: its own network, and neighbours that it vouches for."""
+    neighbours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Realms near each BSSID, nearest first."""
     own_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Addresses of MNs that are here; one that moves elsewhere has left. Empty: not told so."""
     called_station_id: str = ""
