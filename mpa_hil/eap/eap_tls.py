@@ -45,7 +45,7 @@ class EapTlsRun(tls_run.TlsRun):
 
     def _inside(self, outgoing: bytes, plaintext: bytes) -> Step:
         if not self.client.established:
-            return self._send(outgoing, Standing.CONTINUES)
+            return self._shake_hands(outgoing)
         if self.client.version != "TLSv1.3":
             if plaintext:
                 return lose(Cause.PROTOCOL, "data inside EAP-TLS, which carries none")

@@ -52,7 +52,7 @@ class EapTtlsRun(tls_run.TlsRun):
 
     def _inside(self, outgoing: bytes, plaintext: bytes) -> Step:
         if not self.client.established:
-            return self._send(outgoing, Standing.CONTINUES)
+            return self._shake_hands(outgoing)
         if not self._asked:
             self._asked = True
             avps = self._pap() if isinstance(self._inner, Pap) else self._mschapv2(self._inner)

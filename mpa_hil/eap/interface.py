@@ -109,7 +109,11 @@ class Peer(Protocol):
         """
 
     def lower_layer_rejected(self, reason: str) -> EapOutput:
-        """The lower layer ends it: rejection, time-out, session gone (RFC 4137 altReject)."""
+        """The lower layer ends it: rejection, time-out, session gone (RFC 4137 altReject).
+
+        To be called also when a rejection below carried an EAP-Failure that `receive` dropped,
+        as it must where the method cannot end (RFC 3748 s4.2).
+        """
 
 
 class AaaReply(Enum):

@@ -158,6 +158,11 @@ class TlsClient:
         return self.established and not self._check.verified
 
     @property
+    def verified(self) -> bool:
+        """Whether the server's certificate was accepted in this handshake."""
+        return self._check.verified
+
+    @property
     def server_id(self) -> str:
         """The server's name in its certificate, once established."""
         return self._check.server_id

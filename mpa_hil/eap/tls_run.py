@@ -84,6 +84,14 @@ class TlsRun(ABC):
             TlsFailure: it is over.
         """
 
+    def _shake_hands(self, octets: bytes) -> Step:
+        """Go on with a handshake that is not complete.
+
+        Once the server is verified, `octets` have the peer's credentials, and it may be refused.
+        By RFC 5216 s2.1.3 that takes an alert; FreeRADIUS 3.2.1 sends EAP-Failure at once.
+        """
+        return self._send(octets, Standing.MAY_FAIL if self.client.verified else Standing.CONTINUES)
+
     def _send(self, octets: bytes, standing: Standing) -> Step:
         """A step that sends `octets`; the standing is reached with their last fragment."""
         data = self._cutter.first(octets)

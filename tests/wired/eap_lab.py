@@ -189,5 +189,8 @@ def talk(peer: Peer, way: Way) -> Talk:
         result.outcome = result.outcome or output.outcome
         if output.discarded:
             result.discarded.append(output.discarded)
+        if result.outcome is None and isinstance(answer, Refused):
+            # As PANA does: its last message has a result code besides the EAP packet.
+            result.outcome = peer.lower_layer_rejected(answer.reason).outcome
         break
     return result
