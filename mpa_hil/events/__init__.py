@@ -75,6 +75,25 @@ from .network import (
     Mip4Reply,
     Mip4Request,
 )
+from .preauthentication import (
+    PreauthAddress,
+    PreauthArrived,
+    PreauthAuthenticated,
+    PreauthClosed,
+    PreauthDiscarded,
+    PreauthDropped,
+    PreauthEnded,
+    PreauthExpired,
+    PreauthFailed,
+    PreauthKeys,
+    PreauthLeft,
+    PreauthMissed,
+    PreauthOpened,
+    PreauthPrepared,
+    PreauthReady,
+    PreauthServing,
+    PreauthStarted,
+)
 from .run import (
     PHASES,
     AgentFailed,
@@ -134,6 +153,23 @@ AnyEvent = (
     | MobileNodePreauthenticated
     | MobileNodeArmed
     | MobileNodeDetached
+    | PreauthReady
+    | PreauthOpened
+    | PreauthClosed
+    | PreauthStarted
+    | PreauthAuthenticated
+    | PreauthKeys
+    | PreauthPrepared
+    | PreauthFailed
+    | PreauthArrived
+    | PreauthServing
+    | PreauthLeft
+    | PreauthMissed
+    | PreauthDropped
+    | PreauthExpired
+    | PreauthEnded
+    | PreauthDiscarded
+    | PreauthAddress
     | AaReady
     | AaStarted
     | AaAuthenticated
@@ -238,6 +274,23 @@ __all__ = [
     "PhaseEnded",
     "PhaseOutcome",
     "PhaseStarted",
+    "PreauthAddress",
+    "PreauthArrived",
+    "PreauthAuthenticated",
+    "PreauthClosed",
+    "PreauthDiscarded",
+    "PreauthDropped",
+    "PreauthEnded",
+    "PreauthExpired",
+    "PreauthFailed",
+    "PreauthKeys",
+    "PreauthLeft",
+    "PreauthMissed",
+    "PreauthOpened",
+    "PreauthPrepared",
+    "PreauthReady",
+    "PreauthServing",
+    "PreauthStarted",
     "RunFinished",
     "RunStarted",
     "TriggerFired",

@@ -57,17 +57,27 @@ class Delivery:
         self, session: PanaSession, points: Iterable[PointOfAttachment], now: Instant
     ) -> tuple[Install, bytes | None]:
         """Derive keys for these points: what to install here, and the question to the agent."""
-        sa = session.sa
-        master = MasterKey(sa, self.realm)
+        install = self._install(session, points)
+        for key in install.keys:
+            self._ends[key.point.bssid] = _End(key.point, key.pmkid)
+        pending = [b for b, end in self._ends.items() if end.agent is KeyState.PENDING]
+        self._confirmation = Confirmation(
+            session.sa, self.realm, pending, self.settings, self.random
+        )
+        return install, self._confirmation.ask(now)
+
+    def again(self, session: PanaSession) -> Install | None:
+        """The keys once more, for a supplicant that has forgotten them."""
+        return self._install(session, self.points) if self._ends else None
+
+    def _install(self, session: PanaSession, points: Iterable[PointOfAttachment]) -> Install:
+        master = MasterKey(session.sa, self.realm)
         keys = []
         for point in points:
             pmk = master.pmk(point.bssid).secret
             name = pmkid(pmk, point.bssid, self.settings.station)
             keys.append(PointKey(point, name, pmk))
-            self._ends[point.bssid] = _End(point, name)
-        pending = [b for b, end in self._ends.items() if end.agent is KeyState.PENDING]
-        self._confirmation = Confirmation(sa, self.realm, pending, self.settings, self.random)
-        return Install(self.realm, tuple(keys), session.expires_ns), self._confirmation.ask(now)
+        return Install(self.realm, tuple(keys), session.expires_ns)
 
     @property
     def points(self) -> tuple[PointOfAttachment, ...]:

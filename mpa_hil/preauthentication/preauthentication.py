@@ -84,6 +84,13 @@ class Preauthentication(Actions):
         self._check_delivery(now)
         return self._taken()
 
+    def supplicant_restarted(self) -> Outputs:
+        """The supplicant has forgotten every key."""
+        session = self._association.session if self._association else None
+        if session is not None and self.state in KEYED:
+            self._put(self._delivery.again(session))
+        return self._taken()
+
     # --- what the link tells
 
     def arrived(self, bssid: str, now: Instant) -> Outputs:

@@ -100,6 +100,13 @@ class Preparations:
         entry = self._entries.get(realm)
         return self._settle(entry.machine.installed(results, now) if entry else (), now)
 
+    def supplicant_restarted(self, now: Instant) -> Outputs:
+        """The supplicant has forgotten every key; they are installed again."""
+        out: list[Output] = []
+        for entry in self._entries.values():
+            out += entry.machine.supplicant_restarted()
+        return self._settle(out, now)
+
     # --- what the link, the network and time bring
 
     def link(self, change: Change, now: Instant) -> Outputs:

@@ -1,0 +1,344 @@
+"""Pre-authentication at the mobile node, as a process beside `mobile_node`, so that TLS and all it
+loads are never in the switch's way: `python3 -m mpa_hil.agents.preauthentication CONFIG.json`.
+
+Configuration (JSON object):
+
+    host           its name in the events
+    mac            the address that the node associates with
+    eap            the credentials; see `mpa_hil.agents.preauth_eap`
+    max_points     keys in the supplicant at most (28)
+    max_networks   networks at once at most (8)
+    attempts       authentications begun for one network until it counts as failed (3)
+
+Commands, each carried out at once:
+
+    open {control}                               take up a supplicant            preauth.opened
+    prepare {networks, deadline_s, hold_s, best?}  networks: hexadecimal digits of `discovery.wire`
+    forget {realm}                               give one network up
+    close                                        give all of them up             preauth.closed
+
+`prepare` leads to `preauth.started`, `preauth.authenticated`, `preauth.keys` for each point of
+attachment and `preauth.prepared`, or to `preauth.failed`; docs/events.md has what comes later. The
+networks are in order of preference; `best` of them (0: all) are prepared by `deadline_s` and kept
+for `hold_s`. The node's moves are read off the supplicant's events: nobody has to tell of them here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from mpa_hil.agents.attending import attend
+from mpa_hil.agents.config import Fields
+from mpa_hil.agents.preauth_eap import Credentials, read_credentials
+from mpa_hil.agents.preauth_keys import SupplicantKeys, refused, remaining_s
+from mpa_hil.agents.preauth_sockets import AddressWatch, Sockets
+from mpa_hil.agents.preauth_telling import Teller
+from mpa_hil.agents.stdio import Console, Json, main
+from mpa_hil.discovery import wire
+from mpa_hil.discovery.description import CandidateNetwork
+from mpa_hil.errors import LocalError, MpaError
+from mpa_hil.keys import mac_octets
+from mpa_hil.mobility.interface import Endpoint, Instant
+from mpa_hil.pana.interface import PacMachine
+from mpa_hil.pana.pac import Pac
+from mpa_hil.pana.settings import PacSettings
+from mpa_hil.preauthentication.actions import Means
+from mpa_hil.preauthentication.interface import Install, Outputs, Over, Remove, Transmit
+from mpa_hil.preauthentication.link import Change, LinkWatch
+from mpa_hil.preauthentication.preparations import Preparations
+from mpa_hil.preauthentication.settings import MAX_NETWORKS, MAX_POINTS, Settings
+from radios.control import ControlClient
+from radios.subscription import Subscription
+from radios.supplicant import Supplicant
+from radios.wpa_events import Event, Notice, Overflow, Reconnected
+
+_FAREWELL_S = 3.0
+"""How long the agents of held associations get to hear that they are over, at the end."""
+_WITHOUT = "no supplicant is open"
+
+
+class PreauthenticationProcess:
+    """Sockets, timer and supplicant round the machine."""
+
+    def __init__(self, settings: Settings, credentials: Credentials, console: Console) -> None:
+        self._console = console
+        self._teller = Teller(console)
+        self._loop = asyncio.get_running_loop()
+        self._machine = Preparations(Means(settings, _pac, credentials.peer, os.urandom))
+        self._sockets = Sockets(self._on_datagram)
+        self._watch = AddressWatch(self._on_addresses)
+        self._addresses: dict[str, str] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._control: ControlClient | None = None
+        self._link = LinkWatch()
+        self._orders: deque[Install | Remove] = deque()
+        self._ordered = asyncio.Event()
+        self._working = asyncio.Lock()
+        self._over = asyncio.Event()
+        self._commands: asyncio.Queue[Json] = asyncio.Queue()
+        self._listening: asyncio.Task[None] | None = None
+
+    # --- commands
+
+    def command(self, command: Json) -> None:
+        """Take a command; they are carried out one after the other."""
+        self._commands.put_nowait(command)
+
+    async def obey(self) -> None:
+        """Carry commands out."""
+        verbs = {
+            "open": self._do_open,
+            "prepare": self._do_prepare,
+            "forget": self._do_forget,
+            "close": self._do_close,
+        }
+        while True:
+            command = await self._commands.get()
+            verb = verbs.get(str(command.pop("cmd")))
+            if verb is None:
+                self._console.refuse(command, "pre-authentication has no such command")
+                continue
+            try:
+                await verb(Fields(command, "command"))
+            except MpaError as error:
+                self._console.emit(
+                    "agent.failed", error=error.what, where=error.where, remedy=error.remedy
+                )
+
+    async def _do_open(self, fields: Fields) -> None:
+        path = fields.text("control")
+        fields.done()
+        await self._let_go()
+        control = ControlClient(path)
+        await control.open()
+        self._control = control
+        self._listening = self._loop.create_task(self._listen(control, control.subscribe()))
+        await self._look(control)
+        networks = await Supplicant(control).networks()
+        self._console.emit("preauth.opened", networks=len(networks), bssid=self._link.bssid or "")
+
+    async def _do_prepare(self, fields: Fields) -> None:
+        networks = _networks(fields)
+        best = fields.integer("best", 0, 0, len(networks))
+        deadline_s = fields.seconds("deadline_s", 10.0)
+        hold_s = fields.seconds("hold_s", 300.0)
+        fields.done()
+        if self._control is None:
+            raise LocalError(_WITHOUT, where="pre-authentication", remedy="open one first")
+        now = _now()
+        self._carry_out(
+            self._machine.prepare(networks, now, deadline_s=deadline_s, hold_s=hold_s, best=best),
+            now,
+        )
+
+    async def _do_forget(self, fields: Fields) -> None:
+        realm = fields.text("realm")
+        fields.done()
+        now = _now()
+        self._carry_out(self._machine.forget(realm, now), now)
+
+    async def _do_close(self, fields: Fields) -> None:
+        fields.done()
+        await self._give_up()
+        await self._let_go()
+        self._console.emit("preauth.closed")
+
+    async def shut(self) -> None:
+        """Leave nothing behind: neither keys nor associations."""
+        try:
+            await self._give_up()
+            await self._let_go()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._watch.close()
+            self._sockets.close_all()
+
+    async def _give_up(self) -> None:
+        now = _now()
+        self._carry_out(self._machine.close(now), now)
+        self._over.clear()
+        if self._machine.machines:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), _FAREWELL_S)
+        await self._drain()
+
+    async def _let_go(self) -> None:
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await listening
+        control, self._control = self._control, None
+        if control is not None:
+            await control.close()
+
+    # --- the supplicant
+
+    async def work(self) -> None:
+        """Bring keys into the supplicant and out of it, in order."""
+        while True:
+            await self._ordered.wait()
+            self._ordered.clear()
+            await self._drain()
+
+    async def _drain(self) -> None:
+        async with self._working:
+            while self._orders:
+                await self._order(self._orders.popleft())
+
+    async def _order(self, order: Install | Remove) -> None:
+        control = self._control
+        if isinstance(order, Remove):
+            if control is not None:
+                with contextlib.suppress(MpaError):  # without a supplicant there is nothing left
+                    await SupplicantKeys(control).remove(order.points)
+            return
+        lifetime_s = remaining_s(order.expires_ns, time.monotonic_ns())
+        if control is None:
+            results = refused(order.keys, _WITHOUT)
+        elif not lifetime_s:
+            results = refused(order.keys, "the lifetime of the key is over")
+        else:
+            results = await SupplicantKeys(control).install(order.keys, lifetime_s)
+        now = _now()
+        self._carry_out(self._machine.installed(order.realm, results, now), now)
+
+    async def _listen(self, control: ControlClient, notices: Subscription) -> None:
+        """Follow the supplicant's events, until it is gone for good."""
+        try:
+            with notices:
+                async for notice in notices:
+                    await self._noticed(control, notice)
+        except MpaError as error:
+            self._console.emit("agent.failed", error=error.what, where=error.where)
+
+    async def _noticed(self, control: ControlClient, notice: Notice) -> None:
+        if isinstance(notice, Event):
+            self._moved(self._link.receive(notice))
+        elif isinstance(notice, Reconnected | Overflow):
+            with contextlib.suppress(MpaError):  # it is gone again, which is noticed too
+                await self._look(control)
+            if isinstance(notice, Reconnected):
+                now = _now()
+                self._carry_out(self._machine.supplicant_restarted(now), now)
+
+    async def _look(self, control: ControlClient) -> None:
+        status = await Supplicant(control).status()
+        self._moved(self._link.set(status.bssid if status.completed else None))
+
+    def _moved(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            now = _now()
+            self._carry_out(self._machine.link(change, now), now)
+
+    # --- the network and time
+
+    def _on_datagram(self, realm: str, datagram: bytes, source: Endpoint) -> None:
+        now = _now()
+        self._carry_out(self._machine.receive(realm, datagram, source, now), now)
+
+    def _on_addresses(self) -> None:
+        before, self._addresses = self._addresses, self._sockets.sources()
+        now = _now()
+        for realm, address in self._addresses.items():
+            if before.get(realm) != address:
+                if realm in before:
+                    self._teller.address(realm, address)
+                self._carry_out(self._machine.address_changed(realm, now), now)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        now = _now()
+        self._carry_out(self._machine.expire(now), now)
+
+    def _carry_out(self, outputs: Outputs, now: Instant) -> None:
+        for output in outputs:
+            match output:
+                case Transmit():
+                    self._sockets.send(output.realm, output.datagram, output.destination)
+                case Install() | Remove():
+                    self._orders.append(output)
+                    self._ordered.set()
+                case Over():
+                    self._sockets.close(output.realm)
+                    self._addresses.pop(output.realm, None)
+                    if not self._machine.machines:
+                        self._over.set()
+                case _:
+                    self._teller.tell(output, now.monotonic_ns)
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due_ns = self._machine.next_deadline()
+        if due_ns is not None:
+            delay_s = max(0.0, (due_ns - time.monotonic_ns()) / 1e9)
+            self._timer = self._loop.call_later(delay_s, self._on_time)
+
+
+def _pac(agent: Endpoint) -> PacMachine:
+    return Pac(agent, PacSettings(), os.urandom, _now())
+
+
+def _networks(fields: Fields) -> tuple[CandidateNetwork, ...]:
+    text = fields.text("networks")
+    try:
+        return wire.decode(bytes.fromhex(text))
+    except (ValueError, MpaError) as error:
+        raise fields.fault("networks", f"it holds no descriptions: {error}") from error
+
+
+def _now() -> Instant:
+    return Instant(time.monotonic_ns(), time.time_ns())
+
+
+def _settings(fields: Fields) -> Settings:
+    station = fields.text("mac").lower()
+    mac_octets(station)
+    return Settings(
+        station=station,
+        max_points=fields.integer("max_points", MAX_POINTS, 1, 31),
+        max_networks=fields.integer("max_networks", MAX_NETWORKS, 1, 64),
+        attempts=fields.integer("attempts", 3, 1, 10),
+    )
+
+
+def _warm_up() -> None:
+    """Load now what the first preparation would load."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    AESGCM(bytes(32)).encrypt(bytes(12), b"", b"")
+    Cipher(algorithms.AES(bytes(16)), modes.CTR(bytes(16))).encryptor().update(b"")
+
+
+async def _serve(config: Json, console: Console) -> None:
+    fields = Fields(config, "pre-authentication configuration")
+    fields.text("host", "?")
+    settings = _settings(fields)
+    credentials = read_credentials(fields.inner("eap"))
+    fields.done()
+    _warm_up()
+    process = PreauthenticationProcess(settings, credentials, console)
+    try:
+        console.emit("preauth.ready", method=credentials.name)
+        await attend(console, process.command, process.obey(), process.work())
+    finally:
+        await process.shut()
+
+
+def serve(config: Json, console: Console) -> None:
+    """Run the agent that `config` describes, until told to end."""
+    asyncio.run(_serve(config, console))
+
+
+if __name__ == "__main__":
+    main("preauthentication", serve)
