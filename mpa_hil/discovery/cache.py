@@ -227,8 +227,8 @@ def _merge(
     for each in ranked:
         for point in each.network.points:
             if owners[point.bssid] == realm and len(points) < MAX_POINTS:
-                kept = points.setdefault(point.bssid, point)
-                if each.source.trust > Trust.UNAUTHENTICATED and kept == point:
+                points.setdefault(point.bssid, point)
+                if each.source.trust > Trust.UNAUTHENTICATED:
                     vouched.add(point.bssid)
     network = CandidateNetwork(
         realm=realm,

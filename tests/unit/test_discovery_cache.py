@@ -126,12 +126,25 @@ def test_a_liar_adds_points_and_changes_nothing(liar: Source) -> None:
 
 
 @pytest.mark.parametrize("liar", UNVOUCHED)
-def test_a_liar_cannot_hide_a_network(liar: Source) -> None:
-    """Neither by saying that we are in it, nor by claiming its points, nor by crowding it out."""
+def test_a_liar_cannot_say_that_we_are_there(liar: Source) -> None:
     cache = cache_of(learnt(B))
-    here = replace(B3, ssid=A1.ssid)
-    cache.learn([learnt(CandidateNetwork("b.example", (here,)), liar)], AT_A1)
+    here = (replace(B3, ssid=A1.ssid), replace(B3, bssid=A1.bssid))
+    cache.learn([learnt(CandidateNetwork("b.example", here), liar)], AT_A1)
+    assert realms(cache) == ["b.example"]
+    assert cache.here(S, AT_A1) is None
+
+
+@pytest.mark.parametrize("liar", UNVOUCHED)
+def test_a_liar_cannot_take_points_away(liar: Source) -> None:
+    cache = cache_of(learnt(B, at_s=1))
     cache.learn([learnt(CandidateNetwork("aaa.example", (B1, B2), (at("10.66.0.1"),)), liar)])
+    (found,) = cache.candidates(2 * S, AT_A1)
+    assert found.network.points == B.points
+
+
+@pytest.mark.parametrize("liar", UNVOUCHED)
+def test_a_liar_cannot_crowd_out_what_is_known(liar: Source) -> None:
+    cache = cache_of(learnt(B))
     crowd = [
         CandidateNetwork(
             f"a{n}.example",
@@ -143,9 +156,7 @@ def test_a_liar_cannot_hide_a_network(liar: Source) -> None:
     ]
     cache.learn([learnt(each, liar) for each in crowd], AT_A1)
     cache.learn([learnt(each, liar) for each in crowd])
-    found = cache.candidates(S, AT_A1, 1)
-    assert [each.network.realm for each in found] == ["b.example"]
-    assert found[0].network.points[:2] == (B1, B2)
+    assert realms(cache, limit=1) == ["b.example"]
     assert len(list(cache.entries(S))) == 2 * MAX_ENTRIES
 
 
@@ -262,6 +273,12 @@ def test_a_cache_survives_its_file(
     assert {
         (each.place, each.learnt.network, each.learnt.source) for each in again.entries(0)
     } == expected
+
+
+def test_a_file_cannot_speak_for_the_lab_file() -> None:
+    octets = memory.dump(cache_of(learnt(B, at_s=99)), NOW).replace(b"own-aa", b"lab-file")
+    with pytest.raises(DecodeError, match="lab file"):
+        memory.load(octets, NOW)
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:

@@ -129,10 +129,7 @@ def test_an_ordinary_description_is_small() -> None:
 
 
 def test_later_fields_are_skipped() -> None:
-    octets = bytearray(wire.encode((A,)))
-    octets += b"\x63\x02hi"
-    octets[1:3] = (int.from_bytes(octets[1:3], "big") + 4).to_bytes(2, "big")
-    assert wire.decode(bytes(octets)) == (A,)
+    assert wire.decode(with_fields(A, b"\x63\x02hi")) == (A,)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +150,31 @@ def test_later_fields_are_skipped() -> None:
 def test_broken_descriptions_are_refused(octets: bytes) -> None:
     with pytest.raises(DecodeError):
         wire.decode(octets)
+
+
+def with_fields(network: CandidateNetwork, fields: bytes) -> bytes:
+    """A message of one network, with more fields at its end."""
+    octets = bytearray(wire.encode((network,)) + fields)
+    octets[1:3] = (len(octets) - 3).to_bytes(2, "big")
+    return bytes(octets)
+
+
+def test_a_message_has_an_end() -> None:
+    """However much of it would be skipped."""
+    padding = b"\x63\xff" + bytes(255)
+    assert wire.decode(with_fields(A, padding * 31)) == (A,)
+    with pytest.raises(DecodeError, match="at most 8192"):
+        wire.decode(with_fields(A, padding * 32))
+
+
+def test_unknown_security_is_refused() -> None:
+    """A suite that this version does not know must not look like none."""
+    genuine = wire.encode((A,))
+    akms_at = genuine.index(b"\x09\x6c") + 2
+    assert genuine[akms_at] == 1 << Akm.EAP
+    for value in (1, 1 << 7, 1 << 3 | 1 << 1):
+        with pytest.raises(DecodeError, match="AKM"):
+            wire.decode(genuine[:akms_at] + bytes((value,)) + genuine[akms_at + 1 :])
 
 
 def test_more_than_a_message_holds_is_not_sent() -> None:

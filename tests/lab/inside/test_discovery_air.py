@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 import pytest
-from air import Box, access_point, boxes, join, network, station
+from air import Box, access_point, boxes, join, join_both, network, station
 from discovery_samples import A, B, at
 from virtual_radios import Hwsim
 
@@ -53,9 +53,10 @@ async def air(
             station(box["mn"]) as (supplicant, _),
             ControlClient(config.control_path(box["ap"].host)) as control,
         ):
-            await join(supplicant, await supplicant.add_network(network(box["ap"], 1)))
-            asks = Neighborhood(supplicant.control)
-            yield Air(Hostapd(control), supplicant, asks, address(box["ap"]))
+            access, asks = Hostapd(control), Neighborhood(supplicant.control)
+            # An access point drops protected frames until it has opened its port too.
+            await join_both(supplicant, access, await supplicant.add_network(network(box["ap"], 1)))
+            yield Air(access, supplicant, asks, address(box["ap"]))
 
 
 def address(box: Box) -> str:
