@@ -10,6 +10,7 @@ from radios.errors import LocalError
 
 from . import exits
 from .commands.agent import agent
+from .commands.compare import compare
 from .commands.doctor import doctor
 from .commands.lab import lab
 from .commands.run import run
@@ -44,7 +45,7 @@ def cli() -> None:
     """Take a Wi-Fi mobile node through a handover, on real 802.11 stacks, and measure it."""
 
 
-for _command in (run, lab, doctor, agent):
+for _command in (run, compare, lab, doctor, agent):
     cli.add_command(_command)
 
 

@@ -191,7 +191,7 @@ def _prepare(here: Place, record: Record, described: scenario.Scenario) -> Recor
     pem = {key: path.read_bytes() for key, path in scenario.certificate_files(described).items()}
     request = Request(described, record.lab_id, END_FILE if in_guest else "", pem)
     if pem:
-        from .launch import epoch
+        from .guest_job import epoch
 
         record = msgspec.structs.replace(record, epoch=epoch(pem))
     here.request.touch(0o600)

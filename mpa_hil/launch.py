@@ -12,8 +12,6 @@ import asyncio
 import json
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +19,7 @@ import msgspec
 
 from radios.errors import LocalError, MachineError, MpaError, RemoteError
 
-from . import preflight, rig_choice, scenario
+from . import guest_job, preflight, rig_choice, scenario
 from .experiment.collect import Request, collect
 from .request import RunRequest
 from .rig_choice import Choice
@@ -31,9 +29,7 @@ if TYPE_CHECKING:
     from .report.summary import Summary
 
 LAB_ID = "run"
-REQUEST_FILE = "request.json"
-_VIRTUAL = "Virtual radios: airtime, contention and retuning cost nothing here (docs/floor.md)."
-Say = Callable[[str], None]
+VIRTUAL = "Virtual radios: airtime, contention and retuning cost nothing here (docs/floor.md)."
 
 
 def run(request: RunRequest) -> int:
@@ -63,7 +59,7 @@ def run(request: RunRequest) -> int:
         preflight.check_image_space()
         preflight.check_guest_space()
     schemes = preflight.choose_schemes(described, request.schemes)
-    say = _progress()
+    say = guest_job.progress()
     if described.placements:
         say("every box is made here: machines in [[host]] tables are for --rig bench")
     say(f"lab {described.lab.name} on the {choice.rig}, {choice.clock} clock ({choice.reason})")
@@ -79,7 +75,7 @@ def run(request: RunRequest) -> int:
     return _report(summary, request, trouble)
 
 
-def _collect(order: Request, choice: Choice, raw: Path, say: Say) -> MpaError | None:
+def _collect(order: Request, choice: Choice, raw: Path, say: guest_job.Say) -> MpaError | None:
     """Leave the raw records below `raw`; what ended the experiment early, if anything did."""
     if choice.rig == "host":
         try:
@@ -87,88 +83,28 @@ def _collect(order: Request, choice: Choice, raw: Path, say: Say) -> MpaError | 
         except MpaError as error:
             return error
         return None
-    asyncio.run(_collect_in_guest(order, choice, raw, say))
     failure = raw / "failure.json"
+    guest_job.run(
+        "mpa_hil.experiment.collect",
+        order.to_json(),
+        choice,
+        raw,
+        say,
+        seed=order.scenario.lab.seed,
+        pem=order.pem,
+        done=failure.is_file,
+    )
     if not failure.is_file():
         return None
+    return read_failure(failure)
+
+
+def read_failure(failure: Path) -> MpaError:
+    """What ended an experiment early, from its `failure.json`."""
     told = json.loads(failure.read_bytes())
     kinds = {kind.exit_code: kind for kind in (LocalError, RemoteError, MachineError)}
     kind = kinds.get(told["exit_code"], RemoteError)
     return kind(told["what"], where=told["where"], remedy=told["remedy"])
-
-
-async def _collect_in_guest(order: Request, choice: Choice, raw: Path, say: Say) -> None:
-    from rigs.guest import image, machine
-    from rigs.guest.payload import Job
-
-    assert choice.accelerator is not None
-    built = image.ensure(say)
-    job = Job(
-        ["python3", "-m", "mpa_hil.experiment.collect", REQUEST_FILE],
-        files={REQUEST_FILE: order.to_json()},
-    )
-    settings = machine.Settings(
-        choice.accelerator,
-        choice.clock,
-        seed=order.scenario.lab.seed,
-        epoch=epoch(order.pem),
-    )
-    lines = _Lines(say)
-    outcome = await machine.run(built, job, settings, raw, lines.feed)
-    if outcome.status and not (raw / "failure.json").is_file():
-        raise RemoteError(
-            f"the collector ended with status {outcome.status}{lines.last()}",
-            where="guest",
-            remedy="this is a defect of mpa-hil, please report it",
-        )
-
-
-def epoch(pem: Mapping[str, bytes]) -> str:
-    """Where a virtual calendar starts: within the validity of the user's certificates, if any."""
-    from rigs.guest.machine import VIRTUAL_EPOCH
-
-    if not pem:
-        return VIRTUAL_EPOCH
-    from cryptography import x509
-
-    starts = [
-        x509.load_pem_x509_certificate(pem[key]).not_valid_before_utc
-        for key in pem
-        if not key.endswith(".key")
-    ]
-    return max(*starts).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-class _Lines:
-    """What the collector prints, line by line."""
-
-    def __init__(self, say: Say) -> None:
-        self._say = say
-        self._rest = b""
-        self._kept: list[str] = []
-
-    def feed(self, chunk: bytes) -> None:
-        """Take the next octets."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
-            text = line.decode(errors="replace").rstrip()
-            if text:
-                self._kept = [*self._kept[-19:], text]
-                self._say(text)
-
-    def last(self) -> str:
-        """The last lines, indented below an error's text."""
-        return "".join(f"\n    | {line}" for line in self._kept)
-
-
-def _progress() -> Say:
-    """Lines on standard error, with the seconds since the beginning."""
-    start_s = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - start_s:5.0f} s] {text}", file=sys.stderr, flush=True)
-
-    return say
 
 
 def _evaluate(raw: Path, described: Scenario, request: RunRequest) -> Summary:
@@ -188,7 +124,7 @@ def _report(summary: Summary, request: RunRequest, trouble: MpaError | None) -> 
         sys.stdout.write(encode(summary).decode())
     else:
         tables.render(summary, sys.stdout)
-        print(_VIRTUAL)
+        print(VIRTUAL)
         print(f"\nThe run is in {request.out}")
     sys.stdout.flush()
     if trouble is not None:

@@ -111,7 +111,7 @@ def check_clock(request: RunRequest) -> None:
         )
 
 
-def check_out(out: Path, free: FreeSpace = free_space) -> None:
+def check_out(out: Path, free: FreeSpace = free_space, *, holds: str = "summary.json") -> None:
     """Refuse a folder that a run could not be written to. Makes nothing.
 
     Raises:
@@ -120,7 +120,7 @@ def check_out(out: Path, free: FreeSpace = free_space) -> None:
     """
     if out.exists() and not out.is_dir():
         raise LocalError("not a folder", where=f"--out {out}", remedy="name a folder to be made")
-    if (out / "summary.json").exists():
+    if (out / holds).exists():
         raise LocalError(
             "holds a run already",
             where=f"--out {out}",

@@ -41,6 +41,26 @@ class RunRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class CompareRequest:
+    """One `mpa-hil compare`: the fields mean what they mean in `RunRequest`.
+
+    Attributes:
+        columns: names of the columns wanted; empty: all.
+        repeat: runs of each column; None: as the lab file says.
+    """
+
+    lab: Path
+    columns: tuple[str, ...]
+    repeat: int | None
+    rig: RigName
+    clock: ClockName | None
+    seed: int | None
+    out: Path
+    json: bool
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LabRequest:
     """One `mpa-hil lab up`: the fields mean what they mean in `RunRequest`."""
 

@@ -49,6 +49,7 @@ class Plan:
         router: the default router's address, with a static one.
         router_mac: its link-layer address, so that nothing has to be asked after the switch.
         rapid_commit: ask DHCP for two messages instead of four.
+        same_link: the access point bridges to the link that the node is on: nothing changes.
         hold_port: of the router's hold agent.
     """
 
@@ -56,6 +57,7 @@ class Plan:
     router: IPv4Address | None = None
     router_mac: bytes = b""
     rapid_commit: bool = False
+    same_link: bool = False
     hold_port: int = 4340
 
     @classmethod
@@ -66,7 +68,10 @@ class Plan:
             LocalError: with the key that is wrong.
         """
         if not fields.has("static"):
-            return cls(rapid_commit=fields.truth("rapid_commit", False))
+            return cls(
+                rapid_commit=fields.truth("rapid_commit", False),
+                same_link=fields.truth("same_link", False),
+            )
         text = fields.text("static")
         try:
             static = IPv4Interface(text)
@@ -140,6 +145,9 @@ class Layer3:
     def move(self, plan: Plan, t_ns: int) -> None:
         """The link to another network is up since `t_ns`: do the rest."""
         self._moving = True
+        if plan.same_link:
+            self._finish()
+            return
         if plan.static is None:
             self._owner.phase("dhcp", t_ns)
         self._begin(plan)

@@ -175,7 +175,11 @@ async def _arm(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor) -> None:
         roam=isinstance(chosen, RsnPreauth),
         hold=hold,
         lead_us=_SWITCH_LEAD_US if lab.floor else 0,
-        **lab.layer3(wanted.new, chosen),
+        **lab.layer3(
+            wanted.new,
+            chosen,
+            same_link=scenario.domain_of(wanted.old) == scenario.domain_of(wanted.new),
+        ),
     )
 
 

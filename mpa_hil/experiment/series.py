@@ -55,9 +55,7 @@ def main() -> int:
             raise LocalError("usage: python3 -m mpa_hil.experiment.series REQUESTS.json")
         requests = from_json(Path(sys.argv[1]).read_bytes())
         stand_back()
-        failed = asyncio.run(
-            collect_all(requests, Path(OUT), lambda text: print(text, flush=True))
-        )
+        failed = asyncio.run(collect_all(requests, Path(OUT), lambda text: print(text, flush=True)))
     except MpaError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -150,8 +150,12 @@ class Lab:
             **self.layer3(ap.name, options),
         )
 
-    def layer3(self, ap: str, options: Options) -> dict[str, object]:
-        """How the MN gets an address behind an access point, as the agent's commands have it."""
+    def layer3(self, ap: str, options: Options, *, same_link: bool = False) -> dict[str, object]:
+        """How the MN gets an address behind an access point, as the agent's commands have it.
+
+        Args:
+            same_link: it comes from another access point of the same domain.
+        """
         domain = self.scenario.domain_of(ap)
         if self.floor:
             return {
@@ -161,7 +165,7 @@ class Lab:
                 "hold_port": servers.HOLD_PORT,
             }
         assert isinstance(options, Reactive)
-        return {"rapid_commit": servers.rapid_commit(domain, options)}
+        return {"rapid_commit": servers.rapid_commit(domain, options), "same_link": same_link}
 
     async def pairwise_master_keys(self) -> tuple[bytes, ...]:
         """The PMKs of this run, EAP's and pre-shared ones, for decrypting its captures."""

@@ -1,0 +1,245 @@
+"""Columns of a comparison side by side, with published figures, spread and checks.
+
+Definitions of the figures, all of one run, times in ms:
+
+    t_auth_ms       full EAP authentication: the handover's EAP phase, or the pre-authentication
+    t_conf_ms       installation of the keys in the next access points and the mobile node
+    t_assoc_ms      authentication, association and 4-way handshake with the next access point
+    t_total_ms      the three together
+    affecting_ms    of them what lies between the old link and the new one (scanning left out)
+    l2_ms l3_ms     as in summary.json
+    gap_down_ms gap_up_ms lost_down lost_up duplicated reordered eap_round_trips
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+import msgspec
+
+from mpa_hil.report.statistics import median
+from mpa_hil.report.summary import Run, Scheme, Summary
+from mpa_hil.scenario import Check, Column, Compare
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_LINK_PHASES = ("authentication", "association", "four_way")
+_WIDTH = 132
+_NAMES = {
+    "t_auth_ms": "T_auth, full EAP",
+    "t_conf_ms": "T_conf, keys installed",
+    "t_assoc_ms": "T_assoc + 4-way",
+    "t_total_ms": "total",
+    "affecting_ms": "time affecting handover",
+    "l2_ms": "L2 handover",
+    "l3_ms": "L3 handover",
+    "gap_down_ms": "blackout down",
+    "gap_up_ms": "blackout up",
+    "lost_down": "lost down",
+    "lost_up": "lost up",
+    "duplicated": "duplicated",
+    "reordered": "reordered",
+    "eap_round_trips": "round trips to the home AAA",
+}
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One figure of one column over its good runs."""
+
+    median: float
+    minimum: float
+    maximum: float
+
+
+class ColumnResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One column."""
+
+    name: str
+    title: str
+    scheme: str
+    set: tuple[str, ...]
+    runs: int
+    failed: int
+    figures: dict[str, Measured]
+    reference: dict[str, float]
+    refused: list[str]
+    """Why its figures should not be quoted; empty when they may be."""
+    errors: list[str]
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One check; `passed` is None when a figure is missing."""
+
+    text: str
+    passed: bool | None
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """`compare.json`."""
+
+    lab: str
+    title: str
+    source: str
+    seed: int
+    rig: str
+    clock: str
+    versions: dict[str, str]
+    columns: list[ColumnResult]
+    checks: list[CheckResult]
+
+    @property
+    def good(self) -> bool:
+        """Every column measured and sound, every check passed."""
+        columns = all(c.runs and not c.failed and not c.refused for c in self.columns)
+        return columns and all(check.passed for check in self.checks)
+
+
+def figures(run: Run) -> dict[str, float]:
+    """The figures that a run has; what it has no part of is left out."""
+    phases, prepared = run.phases_ms, run.preparation_ms
+    link = sum(phases[name] for name in _LINK_PHASES if name in phases)
+    ahead = prepared.get("authentication")
+    configured = prepared.get("key_installation")
+    late = phases.get("eap")
+    full = ahead if ahead is not None else late
+    found: dict[str, float | None] = {
+        "t_auth_ms": full,
+        "t_conf_ms": configured,
+        "t_assoc_ms": link if phases else None,
+        "t_total_ms": link + (full or 0.0) + (configured or 0.0) if phases else None,
+        "affecting_ms": link + (late or 0.0) if phases else None,
+        "l2_ms": run.l2_ms,
+        "l3_ms": run.l3_ms,
+        "gap_down_ms": run.gap_ms.downlink,
+        "gap_up_ms": run.gap_ms.uplink,
+        "lost_down": run.lost.downlink,
+        "lost_up": run.lost.uplink,
+        "duplicated": _both(run.duplicated.downlink, run.duplicated.uplink),
+        "reordered": _both(run.reordered.downlink, run.reordered.uplink),
+        "eap_round_trips": None if run.eap is None else run.eap.round_trips,
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _both(one: int | None, other: int | None) -> int | None:
+    return None if one is None and other is None else (one or 0) + (other or 0)
+
+
+def compared(described: Compare, summaries: Sequence[Summary]) -> Comparison:
+    """The comparison of columns, `summaries` in their order."""
+    pairs = zip(described.columns, summaries, strict=True)
+    columns = [_column(described.figures, column, summary) for column, summary in pairs]
+    by_name = {column.name: column for column in columns}
+    first = summaries[0]
+    return Comparison(
+        lab=first.lab,
+        title=described.title,
+        source=described.source,
+        seed=first.seed,
+        rig=first.rig,
+        clock=first.clock,
+        versions=first.versions,
+        columns=columns,
+        checks=[_check(check, by_name) for check in described.checks],
+    )
+
+
+def _column(wanted: Sequence[str], column: Column, summary: Summary) -> ColumnResult:
+    runs = summary.schemes.get(column.scheme, Scheme([], {})).runs
+    good = [figures(run) for run in runs if run.ok]
+    entries = (entry.partition("=") for entry in column.reference)
+    refused = [] if summary.verdict is None else summary.verdict.refused
+    return ColumnResult(
+        name=column.name,
+        title=column.title,
+        scheme=column.scheme,
+        set=column.set,
+        runs=len(good),
+        failed=len(runs) - len(good),
+        figures={
+            name: Measured(median(values), min(values), max(values))
+            for name in dict.fromkeys((*wanted, *(f for found in good for f in found)))
+            if (values := [found[name] for found in good if name in found])
+        },
+        reference={name: float(value) for name, _, value in entries},
+        refused=list(refused),
+        errors=[run.error for run in runs if run.error],
+    )
+
+
+def _check(check: Check, columns: Mapping[str, ColumnResult]) -> CheckResult:
+    one = columns[check.column].figures.get(check.figure)
+    other = columns[check.of].figures.get(check.figure)
+    factor = "" if check.at_most == 1 else f"{check.at_most:g} x "
+    plus = f" + {check.plus:g}" if check.plus else ""
+    text = f"{check.figure}: {check.column} at most {factor}{check.of}{plus}"
+    if one is None or other is None:
+        return CheckResult(text=f"{text}: not measured", passed=None)
+    bound = check.at_most * other.median + check.plus
+    sizes = f"{one.median:.2f} against {bound:.2f}"
+    return CheckResult(text=f"{text}: {sizes}", passed=one.median <= bound)
+
+
+def table(comparison: Comparison, rows: Sequence[str]) -> Table:
+    """Figures by column: the median, its range where runs differ, the reference in brackets."""
+    from rich import box
+    from rich.table import Table
+
+    title = comparison.title
+    if comparison.source:
+        title += f"; in brackets: {comparison.source}"
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    made.show_edge = False
+    made.add_column("ms, median", no_wrap=True)
+    for column in comparison.columns:
+        made.add_column(f"{column.title}", justify="right")
+    for name in rows:
+        made.add_row(_NAMES[name], *(_cell(column, name) for column in comparison.columns))
+    return made
+
+
+def _cell(column: ColumnResult, name: str) -> str:
+    found = column.figures.get(name)
+    text = "-" if found is None else _number(found.median)
+    if found is not None and _number(found.minimum) != _number(found.maximum):
+        text += f" {_number(found.minimum)}..{_number(found.maximum)}"
+    if name in column.reference:
+        text += f" ({column.reference[name]:g})"
+    return text
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
+
+
+def lines(comparison: Comparison) -> list[str]:
+    """What went wrong, and the checks."""
+    found = []
+    for column in comparison.columns:
+        found += [f"FAILED    {column.name}: {error}" for error in column.errors]
+        if not column.runs:
+            found.append(f"FAILED    {column.name}: no run was measured")
+        found += [f"FAILED    {column.name}: {reason}" for reason in column.refused]
+    marks = {True: "ok", False: "FAILED", None: "FAILED"}
+    return found + [f"{marks[check.passed]:<10}{check.text}" for check in comparison.checks]
+
+
+def render(comparison: Comparison, rows: Sequence[str], out: TextIO) -> None:
+    """Write table and checks."""
+    from rich.console import Console
+
+    console = Console(file=out, highlight=False, width=None if out.isatty() else _WIDTH)
+    with console.capture() as captured:
+        console.print(table(comparison, rows))
+    text = captured.get()
+    if not out.isatty():
+        text = "\n".join(line.rstrip() for line in text.split("\n"))
+    out.write(text + "\n")
+    out.writelines(f"{line}\n" for line in lines(comparison))
+
+
+def encode(comparison: Comparison) -> bytes:
+    """`compare.json`: indented."""
+    return msgspec.json.format(msgspec.json.encode(comparison), indent=2) + b"\n"
