@@ -26,7 +26,7 @@ _PADDING: Final = (b"", b"\0\0\0", b"\0\0", b"\0")
 """By the value's length modulo 4."""
 
 _R: Final = int(Flag.REQUEST)
-_KNOWN_FLAGS: Final = int(~Flag(0))
+_KNOWN_FLAGS: Final = sum(int(flag) for flag in Flag)
 _START: Final = int(Flag.START)
 _COMPLETE: Final = int(Flag.COMPLETE)
 _NOTICE: Final = int(Flag.REAUTHENTICATION | Flag.PING)

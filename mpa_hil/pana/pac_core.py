@@ -160,8 +160,13 @@ class PacCore:
         packet = message.value(AvpCode.EAP_PAYLOAD)
         if packet is None or self._msk is not None:
             return False
-        keyed = message.value(AvpCode.KEY_ID) is not None
-        return packet[0] == (_EAP_SUCCESS if keyed else _EAP_FAILURE)
+        if message.value(AvpCode.KEY_ID) is not None:
+            return packet[0] == _EAP_SUCCESS
+        return packet[0] in (_EAP_SUCCESS, _EAP_FAILURE)
+
+    def is_keyless(self, turn: Turn) -> bool:
+        """EAP succeeded and gave no key, so nothing can protect the refusal."""
+        return not turn.msk and turn.said.value(AvpCode.KEY_ID) is None
 
     def is_confirmed(self, turn: Turn) -> bool:
         """The PAA's last request is authentic under the keys that both sides just made (s5.3).

@@ -96,6 +96,7 @@ PAC_TABLE: Final = Table[PacState, PacEvent](
         Row((_S.WAIT_EAP_RESULT,), _E.EAP_SUCCESS, "", "doubt", _S.WAIT_PAA),
         Row((_S.WAIT_EAP_RESULT,), _E.EAP_FAILURE, "", "answer_and_give_up", _S.CLOSED),
         Row((_S.WAIT_EAP_RESULT_CLOSE,), _E.EAP_SUCCESS, "confirmed", "accept_refusal", _S.CLOSED),
+        Row((_S.WAIT_EAP_RESULT_CLOSE,), _E.EAP_SUCCESS, "keyless", "accept_refusal", _S.CLOSED),
         Row((_S.WAIT_EAP_RESULT_CLOSE,), _E.EAP_SUCCESS, "", "doubt", _S.WAIT_PAA),
         Row((_S.WAIT_EAP_RESULT_CLOSE,), _E.EAP_FAILURE, "", "accept_refusal", _S.CLOSED),
         Row(
