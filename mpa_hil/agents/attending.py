@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 
 from mpa_hil.agents.stdio import Console, Json
 
 
 async def attend(
-    console: Console, on_command: Callable[[Json], None], *services: Coroutine[None, None, None]
+    console: Console,
+    on_command: Callable[[Json], None],
+    *services: Coroutine[None, None, None],
+    farewell: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Run services until SIGTERM, SIGINT or the end of standard input.
 
     Args:
         on_command: called with each command that comes in.
+        farewell: what to do at the end, while the services still run.
 
     Raises:
         Exception: the first that a service raised; the others are cancelled.
@@ -38,6 +42,8 @@ async def attend(
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(service) for service in services]
             await end.wait()
+            if farewell is not None:
+                await farewell()
             for task in tasks:
                 task.cancel()
     except ExceptionGroup as failures:

@@ -106,6 +106,10 @@ class Fields:
         """Whether the key is there and not yet taken out."""
         return key in self._values
 
+    def names(self) -> tuple[str, ...]:
+        """The keys that are not yet taken out."""
+        return tuple(map(str, self._values))
+
     def inner(self, key: str) -> Fields:
         """The object under a key."""
         return Fields(self._take(key, None), f"{self._where}, {key}")

@@ -15,15 +15,16 @@ from mpa_hil.authentication.agenda import Agenda, Matter
 from mpa_hil.authentication.associations import Association, Associations
 from mpa_hil.authentication.authenticating import Authenticating, Dialogue
 from mpa_hil.authentication.delivery import Deliveries
-from mpa_hil.authentication.outputs import AgentOutput, Authenticated, Moved, StateChanged
+from mpa_hil.authentication.outputs import AgentOutput, Authenticated
 from mpa_hil.authentication.preparing import Preparing
 from mpa_hil.authentication.record import Record
 from mpa_hil.authentication.service import Seal
 from mpa_hil.authentication.settings import AgentSettings
-from mpa_hil.authentication.states import Cue, State
+from mpa_hil.authentication.states import Cue
+from mpa_hil.authentication.whereabouts import Whereabouts
 from mpa_hil.eap.interface import Random
 from mpa_hil.keys import MasterKey
-from mpa_hil.mobility.interface import NS_PER_S, Address, Discarded, Endpoint, Instant, Send
+from mpa_hil.mobility.interface import NS_PER_S, Discarded, Endpoint, Instant, Send
 from mpa_hil.pana import interface as pana
 from mpa_hil.pana.numbers import TerminationCause
 from mpa_hil.pana.settings import PaaSettings
@@ -52,12 +53,24 @@ class AuthenticationAgent:
         self._changed: set[int] = set()
         self._agenda = Agenda()
         emit = self._out.append
-        self.admission = Admission(settings.admission, random)
-        gate = self.admission
+        admission = settings.admission
+        if admission.networks:  # those who are here already are known, too
+            networks = admission.networks + settings.own_networks
+            admission = replace(admission, networks=networks)
+        self.admission = gate = Admission(admission, random)
         self._paa = make_paa(
             replace(settings.pana, admit=gate.admit, admit_session=gate.admit_session)
         )
         self.associations = Associations()
+        limits = settings.limits
+        self._whereabouts = Whereabouts(
+            self.associations,
+            self._agenda,
+            settings.own_networks,
+            limits.leave_grace_s,
+            emit,
+            self._changed.add,
+        )
         self._deliveries = Deliveries(
             settings.name,
             settings.recipients,
@@ -65,7 +78,7 @@ class AuthenticationAgent:
             self.associations,
             emit,
             lambda name, now: self._preparing.settled(name, now),
-            self._on_seen,
+            self._whereabouts.seen,
         )
         self._preparing = Preparing(
             settings,
@@ -85,8 +98,8 @@ class AuthenticationAgent:
             pana.Rejected: self._on_over,
             pana.Ended: self._on_over,
             pana.Lost: self._on_over,
-            pana.BecameServing: self._on_serving,
-            pana.AddressChanged: self._on_address,
+            pana.BecameServing: lambda event, now: self._whereabouts.serving(event),
+            pana.AddressChanged: lambda event, now: self._whereabouts.moved(event),
             pana.Changed: lambda event, now: self._changed.add(event.session_id),
             pana.Answered: lambda event, now: None,
         }
@@ -135,11 +148,19 @@ class AuthenticationAgent:
         self._deliveries.disconnected(recipient, now)
         return self._take((), now)
 
+    def station_key(self, station: str, bssid: str) -> tuple[bytes, int] | None:
+        """For a point of attachment that asks for keys itself: the PMK of a station that has asked
+        for it to be prepared, and when that ends (monotonic nanoseconds)."""
+        association = self.associations.of_station(station)
+        if association is None or bssid not in association.bssids:
+            return None
+        return association.master.pmk(bssid).secret, association.expires_ns
+
     def release(self, session_id: int, now: Instant) -> Outputs:
         """Somebody who knows says that this MN has left (R114)."""
         association = self.associations.get(session_id)
         if association is not None:
-            self._cue(association, Cue.LEFT, "command")
+            self._whereabouts.cue(association, Cue.LEFT, "command")
         return self._take((), now)
 
     def end(self, session_id: int, now: Instant) -> Outputs:
@@ -165,8 +186,8 @@ class AuthenticationAgent:
             association = self.associations.get(session_id)
             if association is None:
                 continue
-            if matter is Matter.PRESENCE and not association.seen:
-                self._cue(association, Cue.LEFT, "no access point sees it any more")
+            if matter is Matter.PRESENCE:
+                self._whereabouts.look_again(association)
             elif matter is Matter.RENEWAL and association.renew_ns == at_ns:
                 outputs += self._paa.reauthenticate(session_id, now)
         return self._take(outputs, now)
@@ -250,7 +271,7 @@ class AuthenticationAgent:
             self._renew(association, session, now)
         self._report(session, dialogue, source, now)
         early = session.preauthentication
-        self._cue(
+        self._whereabouts.cue(
             association, Cue.PREAUTHENTICATED if early else Cue.AUTHENTICATED, "EAP succeeded"
         )
         if dialogue.renew:
@@ -271,43 +292,9 @@ class AuthenticationAgent:
         if association is not None:
             self._end(association, reason, now)
 
-    def _on_serving(self, event: pana.BecameServing, now: Instant) -> None:
-        association = self.associations.get(event.session.session_id)
-        if association is not None:
-            self._cue(association, Cue.PROVED_HERE, "it says so under the MPA-SA")
-
-    def _on_address(self, event: pana.AddressChanged, now: Instant) -> None:
-        association = self.associations.get(event.session.session_id)
-        address = event.session.pac
-        if association is None or address is None:
-            return
-        association.address = address
-        node, session_id = association.mobile_node, association.session_id
-        self._out.append(Moved(session_id, node, address, event.before))
-        self._changed.add(session_id)
-        if self._settings.own_networks and not event.session.preauthentication:
-            here = self._is_own(address.address)
-            self._cue(association, Cue.PROVED_HERE if here else Cue.LEFT, "its new address")
-
     def _on_question(self, association: Association, source: Endpoint) -> None:
-        """Whoever came once and asks from here proves to be back (R115)."""
-        self._changed.add(association.session_id)
         session = self._paa.session(association.session_id)
-        if session is not None and not session.preauthentication and self._is_own(source.address):
-            self._cue(association, Cue.PROVED_HERE, "its question from here")
-
-    def _on_seen(self, name: bytes, present: bool, now: Instant) -> None:
-        association = self.associations.of_key(name)
-        if association is None:
-            return
-        if present:
-            association.seen.add(name)
-        else:
-            association.seen.discard(name)
-            if not association.seen and association.state is State.AUTHORISED:
-                grace_ns = int(self._settings.limits.leave_grace_s * NS_PER_S)
-                at_ns = now.monotonic_ns + grace_ns
-                self._agenda.put(at_ns, Matter.PRESENCE, association.session_id)
+        self._whereabouts.asked(association, source, session)
 
     # Associations
 
@@ -355,17 +342,11 @@ class AuthenticationAgent:
         self._end(older, "superseded", now)
 
     def _end(self, association: Association, reason: str, now: Instant) -> None:
-        self._cue(association, Cue.ENDED, reason)
+        self._whereabouts.cue(association, Cue.ENDED, reason)
         self._preparing.forget(association)
         self._deliveries.withdraw(association, association.keys, now)
         self.associations.remove(association)
         self._changed.add(association.session_id)
-
-    def _cue(self, association: Association, cue: Cue, detail: str) -> None:
-        if association.follow(cue):
-            session_id, node = association.session_id, association.mobile_node
-            self._out.append(StateChanged(session_id, node, association.state, cue, detail))
-            self._changed.add(session_id)
 
     def _record(self, session_id: int, now: Instant) -> Record | None:
         association = self.associations.get(session_id)
@@ -396,6 +377,3 @@ class AuthenticationAgent:
                 dialogue.aaa_ns,
             )
         )
-
-    def _is_own(self, address: Address) -> bool:
-        return any(address in network for network in self._settings.own_networks)

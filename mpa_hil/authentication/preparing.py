@@ -55,6 +55,7 @@ class Preparing:
         superseded: Callable[[Association, Instant], None],
         proved: Callable[[Association, Endpoint], None],
     ) -> None:
+        self._asking = settings.asking_points
         self._information = InformationService(settings.networks, settings.neighbours)
         self._patience_ns = int(settings.limits.prepare_s * NS_PER_S)
         self._associations = associations
@@ -136,7 +137,7 @@ class Preparing:
         source: Endpoint,
         now: Instant,
     ) -> None:
-        bssids = question.bssids or self._deliveries.bssids
+        bssids = question.bssids or (*self._deliveries.bssids, *sorted(self._asking))
         if not self._take_station(association, question.station, now):
             states = tuple((bssid, KeyState.DECLINED) for bssid in bssids)
             self._send(association, association.seal.states(number, states), source)
@@ -146,7 +147,9 @@ class Preparing:
             known = self._deliveries.knows(bssid)
             names[bssid] = self._deliveries.point_key(association, bssid, now) if known else None
         association.bssids = tuple(
-            dict.fromkeys((*association.bssids, *(b for b, name in names.items() if name)))
+            dict.fromkeys(
+                (*association.bssids, *(b for b, key in names.items() if key or b in self._asking))
+            )
         )
         deadline_ns = now.monotonic_ns + self._patience_ns
         pending = _Pending(association, number, source, names, now.monotonic_ns, deadline_ns)
@@ -199,10 +202,13 @@ class Preparing:
 
     def _states(self, pending: _Pending) -> KeyStates:
         return tuple(
-            (bssid, self._state(pending.association, name)) for bssid, name in pending.names.items()
+            (bssid, self._state(pending.association, bssid, name))
+            for bssid, name in pending.names.items()
         )
 
-    def _state(self, association: Association, name: bytes | None) -> KeyState:
+    def _state(self, association: Association, bssid: str, name: bytes | None) -> KeyState:
+        if bssid in self._asking:
+            return KeyState.INSTALLED  # it gets it the moment that it asks
         if name is None:
             return KeyState.UNKNOWN
         where = association.keys.get(name)

@@ -53,6 +53,9 @@ class AgentSettings:
     realm: str
     """Of the network that it serves; bound into keys."""
     recipients: tuple[Recipient, ...] = ()
+    asking_points: frozenset[str] = frozenset()
+    """BSSIDs of points of attachment that nothing is delivered to: they ask for a station's key
+    when it comes (`mpa_hil.radius.device_keys`)."""
     networks: tuple[CandidateNetwork, ...] = ()
     """What `Describe` is answered with: its own network, and neighbours that it vouches for."""
     neighbours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

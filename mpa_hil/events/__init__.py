@@ -13,6 +13,7 @@ from typing import get_args
 from .authentication import (
     AaAddress,
     AaAuthenticated,
+    AaDeviceKey,
     AaDiscarded,
     AaKey,
     AaPrepared,
@@ -181,6 +182,7 @@ AnyEvent = (
     | AaRecipient
     | AaServer
     | AaDiscarded
+    | AaDeviceKey
     | AaStore
     | AaSessions
     | KeysReady
@@ -211,6 +213,7 @@ __all__ = [
     "TYPES",
     "AaAddress",
     "AaAuthenticated",
+    "AaDeviceKey",
     "AaDiscarded",
     "AaKey",
     "AaPrepared",

@@ -128,6 +128,16 @@ class AaDiscarded(Event, frozen=True, kw_only=True, tag="aa.discarded"):
     security: Annotated[bool, Meta(description="forged, replayed or tampered with")] = False
 
 
+class AaDeviceKey(Event, frozen=True, kw_only=True, tag="aa.device_key"):
+    """An access point asked for a station's key by RADIUS."""
+
+    access_point: Annotated[str, Meta(description="who asked")]
+    station: Annotated[str, Meta(description="MAC address of the station")]
+    bssid: Annotated[str, Meta(description="where the station wants to associate")] = ""
+    given: Annotated[bool, Meta(description="it got the key")]
+    reason: Reason = ""
+
+
 class AaStore(Event, frozen=True, kw_only=True, tag="aa.store"):
     """The file of MPA-SAs could not be used as it should."""
 
