@@ -35,6 +35,13 @@ from .authentication import (
     KeysReleased,
 )
 from .base import Event
+from .discovery import (
+    DiscoveryCandidates,
+    DiscoveryLearnt,
+    DiscoveryOpened,
+    DiscoveryReady,
+    DiscoveryUnanswered,
+)
 from .flow import (
     FlowDone,
     FlowFailed,
@@ -154,6 +161,11 @@ AnyEvent = (
     | MobileNodePreauthenticated
     | MobileNodeArmed
     | MobileNodeDetached
+    | DiscoveryReady
+    | DiscoveryOpened
+    | DiscoveryLearnt
+    | DiscoveryUnanswered
+    | DiscoveryCandidates
     | PreauthReady
     | PreauthOpened
     | PreauthClosed

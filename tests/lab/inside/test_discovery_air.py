@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
+import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from air import Box, access_point, boxes, join, join_both, network, station
 from discovery_samples import A, B, at
 from virtual_radios import Hwsim
 
-from mpa_hil.discovery import nearby
+from mpa_hil import eventlog
+from mpa_hil.discovery import nearby, wire
 from mpa_hil.discovery.cache import Cache, Place
 from mpa_hil.discovery.description import CandidateNetwork, Learnt, PointOfAttachment, Source
 from radios.anqp import MAX_ELEMENT_OCTETS, InfoId
@@ -28,6 +33,12 @@ from rigs.services.interworking import Interworking
 STRANGER = PointOfAttachment("b9", b"operator-b", "02:00:00:00:0b:09", 5180)
 HOSTILE = b"x \"y'\n;$(id)"
 DESCRIBED = nearby.encode_element((B,))
+C = CandidateNetwork(
+    "c.example",
+    (PointOfAttachment("c1", b"operator-c", "02:00:00:00:0c:01", 2462),),
+    (at("10.3.0.1"),),
+)
+OF_C = nearby.encode_element((C,))
 
 
 @dataclass
@@ -61,6 +72,49 @@ async def air(
 
 def address(box: Box) -> str:
     return box.device.address
+
+
+Say = Callable[..., None]
+Hear = Callable[[str], Awaitable[dict[str, object]]]
+
+
+@contextlib.asynccontextmanager
+async def agent() -> AsyncIterator[tuple[Say, Hear]]:
+    """The discovery agent, and ways to command it and to await an event of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.json"
+        config.write_text(json.dumps({"host": "mn", "memory": f"{folder}/networks"}))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mpa_hil.agents.discovery", str(config)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        writer, reader = process.stdin, process.stdout
+        assert writer is not None
+        assert reader is not None
+
+        def say(verb: str, **fields: object) -> None:
+            writer.write(json.dumps({"cmd": verb, **fields}).encode() + b"\n")
+
+        async def hear(kind: str) -> dict[str, object]:
+            async with asyncio.timeout(60):
+                while line := await reader.readline():
+                    event = eventlog.decode(line)
+                    fields: dict[str, object] = json.loads(line)
+                    if fields["type"] == kind:
+                        assert event.host == "mn"
+                        return fields
+            raise AssertionError(f"no {kind}")
+
+        try:
+            yield say, hear
+            writer.close()
+            assert await process.wait() == 0
+            assert (Path(folder) / "networks").stat().st_mode & 0o777 == 0o600
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
 
 async def announce(access: Hostapd, point: PointOfAttachment) -> None:
@@ -203,5 +257,32 @@ def test_an_access_point_is_asked_before_it_is_joined() -> None:
                 assert (await supplicant.status()).bssid == address(box["ap"])
                 with pytest.raises(Refused):
                     await asks.anqp("02:00:00:00:99:99", nearby.QUERY)
+
+    asyncio.run(scenario())
+
+
+def test_the_agent_looks_around() -> None:
+    """R29, R30: the process on the node, from lab file and air to what is to be prepared."""
+
+    async def scenario() -> None:
+        async with air(interworking=Interworking(elements=((nearby.DESCRIPTION, OF_C),))) as there:
+            await announce(there.access, B.points[0])
+            await announce(there.access, STRANGER)
+            async with agent() as (say, hear):
+                await hear("discovery.ready")
+                say("open", control=there.supplicant.control.path)
+                assert (await hear("discovery.opened"))["bssid"] == there.bssid
+                say("learn", networks=wire.encode((A, B)).hex(), source="lab-file")
+                await hear("discovery.learnt")
+                say("look", best=2)
+                found = await hear("discovery.candidates")
+                assert found["realms"] == ["b.example", "c.example"]
+                assert found["trust"] == ["configured", "unauthenticated"]
+                b, c = wire.decode(bytes.fromhex(str(found["networks"])))
+                assert b.aa == B.aa
+                assert {point.bssid for point in b.points} >= {STRANGER.bssid, B.points[0].bssid}
+                assert c.aa == C.aa
+                say("learn", networks="00", source="own-aa")
+                assert "descriptions" in str((await hear("agent.failed"))["error"])
 
     asyncio.run(scenario())
