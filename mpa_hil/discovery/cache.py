@@ -34,6 +34,10 @@ MAX_ENTRIES = 64
 """Descriptions remembered of one place; the least trusted is forgotten first, of several the one
 that expires first."""
 
+MAX_UNVOUCHED_POINTS = 4
+"""Added to a network whose agent is trusted. Each takes a place among the 32 PMKs of
+wpa_supplicant until the agent has said that it knows no such point."""
+
 
 class Place(NamedTuple):
     """What the mobile node knows of where it is: the access point it is on."""
@@ -224,9 +228,12 @@ def _merge(
     ca, ar, named = first("ca"), first("ar"), first("name")
     points: dict[str, PointOfAttachment] = {}
     vouched: set[str] = set()
+    room = MAX_POINTS
     for each in ranked:
+        if each.source.trust is Trust.UNAUTHENTICATED and main.source.trust > each.source.trust:
+            room = min(MAX_POINTS, len(vouched) + MAX_UNVOUCHED_POINTS)
         for point in each.network.points:
-            if owners[point.bssid] == realm and len(points) < MAX_POINTS:
+            if owners[point.bssid] == realm and len(points) < room:
                 points.setdefault(point.bssid, point)
                 if each.source.trust > Trust.UNAUTHENTICATED:
                     vouched.add(point.bssid)

@@ -82,6 +82,11 @@ class PointOfAttachment:
         _require(ascending and all(isinstance(akm, Akm) for akm in self.akms), "AKMs", self.akms)
         _require(isinstance(self.pmf, Pmf), "PMF", self.pmf)
 
+    @property
+    def takes_eap(self) -> bool:
+        """A key from EAP opens it, as far as is known."""
+        return not self.akms or Akm.EAP in self.akms or Akm.EAP_SHA256 in self.akms
+
 
 @dataclass(frozen=True, slots=True)
 class CandidateNetwork:
@@ -141,8 +146,8 @@ class CandidateNetwork:
 
     @property
     def preparable(self) -> bool:
-        """Pre-authentication can start: an AA to talk to, and a PoA to come out at."""
-        return bool(self.aa and self.points)
+        """Pre-authentication can start: an AA to talk to, and a PoA that takes its keys."""
+        return bool(self.aa) and any(point.takes_eap for point in self.points)
 
 
 class Trust(IntEnum):

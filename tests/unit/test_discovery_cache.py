@@ -12,7 +12,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from mpa_hil.discovery import files, memory
-from mpa_hil.discovery.cache import MAX_ENTRIES, MAX_PLACES, Cache, Nearness, Place
+from mpa_hil.discovery.cache import (
+    MAX_ENTRIES,
+    MAX_PLACES,
+    MAX_UNVOUCHED_POINTS,
+    Cache,
+    Nearness,
+    Place,
+)
 from mpa_hil.discovery.description import (
     CandidateNetwork,
     Learnt,
@@ -158,6 +165,19 @@ def test_a_liar_cannot_crowd_out_what_is_known(liar: Source) -> None:
     cache.learn([learnt(each, liar) for each in crowd])
     assert realms(cache, limit=1) == ["b.example"]
     assert len(list(cache.entries(S))) == 2 * MAX_ENTRIES
+
+
+@pytest.mark.parametrize("liar", UNVOUCHED)
+def test_a_liar_adds_few_points(liar: Source) -> None:
+    """Each would take a place in wpa_supplicant's key cache from a point that there is."""
+    crowd = tuple(replace(B3, bssid=f"02:00:00:00:aa:{n:02x}") for n in range(32))
+    cache = cache_of(learnt(B))
+    cache.learn([learnt(CandidateNetwork("b.example", crowd), liar)], AT_A1)
+    (found,) = cache.candidates(S, AT_A1)
+    assert found.network.points[:2] == B.points
+    assert len(found.network.points) == len(B.points) + MAX_UNVOUCHED_POINTS
+    alone = cache_of(learnt(replace(B, points=crowd), liar))
+    assert len(alone.candidates(S, AT_A1)[0].network.points) == len(crowd)
 
 
 def test_who_knows_best_is_believed() -> None:

@@ -109,6 +109,9 @@ def test_an_agent_proves_its_name() -> None:
 def test_preparing_takes_an_agent_and_a_point() -> None:
     assert not replace(B, aa=()).preparable
     assert not replace(B, points=()).preparable
+    psk = replace(B1, akms=(Akm.PSK, Akm.PSK_SHA256))
+    assert not replace(B, points=(psk,)).preparable
+    assert replace(B, points=(psk, replace(A1, akms=()))).preparable
 
 
 def test_nobody_vouches_for_long() -> None:
