@@ -20,7 +20,7 @@ Commands, each carried out at once:
 `prepare` leads to `preauth.started`, `preauth.authenticated`, `preauth.keys` for each point of
 attachment and `preauth.prepared`, or to `preauth.failed`; docs/events.md has what comes later. The
 networks are in order of preference; `best` of them (0: all) are prepared by `deadline_s` and kept
-for `hold_s`. The node's moves are read off the supplicant's events: nobody has to tell of them here.
+for `hold_s`. The node's moves are read off the supplicant's events; nobody tells of them here.
 """
 
 from __future__ import annotations
