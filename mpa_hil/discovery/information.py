@@ -1,8 +1,8 @@
 """The AA's information service: which networks are near, asked and answered. Sans-IO.
 
 One question and one answer at a time over a channel that already authenticates both ends, encrypts
-and keeps message borders: the MPA-SA (an encrypted AVP of PANA, RFC 6786) or TLS. So a message has
-no authenticator of its own, and nothing is sent twice. A long list comes in parts.
+and keeps message borders: the MPA-SA (`asking`) or TLS. So a message has no authenticator of its
+own, and nothing is sent twice. A long list comes in parts.
 
     both        version (1 octet), type (1), token (4): an answer repeats its question's
     question    room (2): octets that an answer may have; start (1): first network wanted;
@@ -28,7 +28,7 @@ VERSION = 1
 MAX_REALMS = wire.MAX_NETWORKS
 """In one question."""
 ANSWER_ROOM = 1000
-"""Octets of an answer by default: with PANA's header and AVPs it stays in one 1280 octet packet."""
+"""Octets of an answer by default: whatever carries it, it stays in one packet of 1280 octets."""
 MIN_ROOM = 64
 
 _HEAD = struct.Struct("!BBI")
