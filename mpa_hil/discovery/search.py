@@ -73,7 +73,6 @@ class Search:
         for candidate in self.cache.networks(now_ns, place):
             if own is None or candidate.network.realm != own.network.realm:
                 ssids.update(dict.fromkeys(point.ssid for point in candidate.network.points))
-        ssids.pop(place.ssid, None)
         reports = map(AskReport, list(ssids)[:MAX_SSIDS])
         return self._fresh((AskAnqp(place.bssid), *reports)) + self._names(now_ns)
 

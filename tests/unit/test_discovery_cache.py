@@ -146,7 +146,7 @@ def test_a_liar_cannot_take_points_away(liar: Source) -> None:
     cache = cache_of(learnt(B, at_s=1))
     cache.learn([learnt(CandidateNetwork("aaa.example", (B1, B2), (at("10.66.0.1"),)), liar)])
     (found,) = cache.candidates(2 * S, AT_A1)
-    assert found.network.points == B.points
+    assert (found.network.realm, found.network.points) == ("b.example", B.points)
 
 
 @pytest.mark.parametrize("liar", UNVOUCHED)
