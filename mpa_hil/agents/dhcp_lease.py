@@ -51,14 +51,17 @@ class DhcpLease:
         """Whether it was started and not yet stopped."""
         return self._process is not None
 
-    def start(self, *, rapid_commit: bool) -> None:
+    def start(self, *, rapid_commit: bool, carrier: bool = True) -> None:
         """Start it; leases are then told as they come.
 
         Its own conflict check (RFC 5227) is off: it would add 4 to 7 s at random, and desktop
         systems leave it off too. The server's check is a matter of the lab file.
         """
         config = DhcpClientConfig(
-            interface=self._interface, conflict_check=False, rapid_commit=rapid_commit
+            interface=self._interface,
+            conflict_check=False,
+            rapid_commit=rapid_commit,
+            carrier=carrier,
         )
         for path, (data, mode) in files(config, self._workdir).items():
             with contextlib.suppress(FileNotFoundError):

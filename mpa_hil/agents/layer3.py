@@ -49,6 +49,7 @@ class Plan:
         router: the default router's address, with a static one.
         router_mac: its link-layer address, so that nothing has to be asked after the switch.
         rapid_commit: ask DHCP for two messages instead of four.
+        keep_address: keep it while the link is down, for the next access point of the same link.
         same_link: the access point bridges to the link that the node is on: nothing changes.
         hold_port: of the router's hold agent.
     """
@@ -57,6 +58,7 @@ class Plan:
     router: IPv4Address | None = None
     router_mac: bytes = b""
     rapid_commit: bool = False
+    keep_address: bool = False
     same_link: bool = False
     hold_port: int = 4340
 
@@ -70,6 +72,7 @@ class Plan:
         if not fields.has("static"):
             return cls(
                 rapid_commit=fields.truth("rapid_commit", False),
+                keep_address=fields.truth("keep_address", False),
                 same_link=fields.truth("same_link", False),
             )
         text = fields.text("static")
@@ -180,7 +183,7 @@ class Layer3:
             return
         self._expecting = True
         if not self._lease.running:
-            self._lease.start(rapid_commit=plan.rapid_commit)
+            self._lease.start(rapid_commit=plan.rapid_commit, carrier=not plan.keep_address)
 
     def _set_static(self, plan: Plan) -> None:
         """After the first time there is nothing left to do: all of it outlives the link."""

@@ -18,11 +18,11 @@ Commands, one after the other, each answered by an event:
     arm {network, leave_dbm, LAYER3, scan?, fresh_scan?, hold?, roam?}  mobile_node.armed
     close                               give all of it back           mobile_node.detached
 
-LAYER3 is {rapid_commit, same_link?} for DHCP (same_link: the address stays), or {static, router,
-router_mac}: address with prefix length, default router and its link-layer address. Armed, the node
-moves by itself once the supplicant tells that the signal fell below `leave_dbm`: `trigger.fired`,
-then the phases one by one. The handover is over for the node when `phase.started` of `first-packet`
-is told.
+LAYER3 is {rapid_commit, keep_address?, same_link?} for DHCP (keep_address: also without a carrier;
+same_link: the next access point is on the same link), or {static, router, router_mac}: address with
+prefix length, default router and its link-layer address. Armed, the node moves by itself once the
+supplicant tells that the signal fell below `leave_dbm`: `trigger.fired`, then the phases one by
+one. The handover is over for the node when `phase.started` of `first-packet` is told.
 
     scan          frequencies (MHz) that the switch may scan; empty: all
     fresh_scan    scan them now, so that the switch need not

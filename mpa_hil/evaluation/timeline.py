@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from mpa_hil.events import AnyEvent, PhaseEnded, PhaseStarted, TriggerFired, WpaEvent
+from mpa_hil.events import (
+    AnyEvent,
+    PhaseEnded,
+    PhaseStarted,
+    PreauthAuthenticated,
+    PreauthPrepared,
+    TriggerFired,
+    WpaEvent,
+)
 from mpa_hil.events.run import PREPARATION, Phase
 from mpa_hil.report import summary as report
 from mpa_hil.report.summary import complete_phases
@@ -17,6 +25,7 @@ from radios.wpa_text import find_mac
 
 MOBILE_NODE = "mn"
 FIRST_PACKET: Phase = "first-packet"
+AUTHENTICATED, INSTALLED = PREPARATION
 _ADDRESS_PHASES = ("dhcp", "binding-update")
 _LEAVING_PHASES = ("scan", "authentication")
 
@@ -111,6 +120,10 @@ def read_timeline(events: Iterable[AnyEvent]) -> Timeline | None:
                     continue
                 if outcome != "skipped" and t_ns >= trigger_ns and name != FIRST_PACKET:
                     spans.setdefault(name, []).append(Span(start_ns, t_ns))
+            case PreauthAuthenticated(t_ns=t_ns, duration_ns=took_ns) if t_ns < trigger_ns:
+                prepared[AUTHENTICATED] = Span(t_ns - took_ns, t_ns)
+            case PreauthPrepared(t_ns=t_ns, duration_ns=took_ns) if t_ns < trigger_ns:
+                prepared[INSTALLED] = Span(t_ns - took_ns, t_ns)
             case WpaEvent(name=wpa_events.CONNECTED, t_ns=t_ns) if t_ns >= trigger_ns:
                 connections.append(event)
     opened = [e for e in connections if arrived_ns is None or e.t_ns <= arrived_ns]

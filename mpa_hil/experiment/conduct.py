@@ -23,7 +23,16 @@ from mpa_hil.experiment.plan import KEYS, RunSpec, options
 from mpa_hil.lab import plan
 from mpa_hil.lab.agents import Agent
 from mpa_hil.lab.builder import Lab
-from mpa_hil.scenario import L2Floor, Reactive, RsnPreauth, Scenario, Switch, end_s, switch
+from mpa_hil.scenario import (
+    L2Floor,
+    MpaLevel1,
+    Reactive,
+    RsnPreauth,
+    Scenario,
+    Switch,
+    end_s,
+    switch,
+)
 from mpa_hil.traffic import endpoint as endpoint_module
 from mpa_hil.traffic.plan import endpoint_config
 from radios.errors import MpaError, RemoteError
@@ -110,7 +119,7 @@ async def _carry_out(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces
         await asyncio.gather(*(trace.stop() for _, _, trace in traces.captures))
     finally:
         if not lab.broken:
-            await lab.ask("close", "mobile_node.detached", HANDOVER_BOUND_S)
+            await lab.close_mobile_node(HANDOVER_BOUND_S)
         await asyncio.gather(*(agent.stop() for agent in traces.endpoints.values()))
         await asyncio.gather(
             *(trace.service.stop() for _, _, trace in traces.captures), return_exceptions=True
@@ -122,14 +131,17 @@ async def _move(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces: _Tr
     """Traffic, and the movement in its middle."""
     scenario = lab.scenario
     node = lab.mobile_node
-    if spec.kind != "null":
-        await _prepare(lab, chosen)
+    prepares = spec.kind != "null" and isinstance(chosen, RsnPreauth | MpaLevel1)
+    if spec.kind != "null" and not prepares:
         await _arm(lab, spec, chosen)
     since = node.count
     start_ns = (time.monotonic_ns() // _GRID_NS + 2) * _GRID_NS
     for number, agent in enumerate(traces.endpoints.values()):
         await agent.daemon.write(b"start %d\n" % (start_ns + number * _APART_NS))
     await asyncio.sleep(scenario.measure.warmup_s)
+    if prepares:
+        await _prepare(lab, chosen)
+        await _arm(lab, spec, chosen)
     if spec.kind == "null":
         await asyncio.sleep(end_s(scenario.movement))
     else:
@@ -156,6 +168,8 @@ async def _prepare(lab: Lab, chosen: Reactive | L2Floor) -> None:
             HANDOVER_BOUND_S,
             network=_target(lab.scenario).new,
         )
+    elif isinstance(chosen, MpaLevel1):
+        await lab.prepare(_target(lab.scenario).new, chosen.deadline_s)
 
 
 async def _arm(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor) -> None:
@@ -318,7 +332,8 @@ def _events(lab: Lab, traces: _Traces) -> Iterator[bytes]:
 
 
 def _agents(lab: Lab) -> list[Agent]:
-    return [agent for agent in (lab.mobile_node, lab.home_agent, lab.holder) if agent is not None]
+    some = (lab.mobile_node, lab.home_agent, lab.holder, lab.preauthenticator, *lab.domain_agents)
+    return [agent for agent in some if agent is not None]
 
 
 def _tell(traces: _Traces, event_type: str, **fields: object) -> None:

@@ -15,9 +15,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
-from mpa_hil.lab import agents, air, plan, servers
+from mpa_hil.lab import agents, air, mpa_agents, mpa_servers, plan, servers
 from mpa_hil.lab.secrets import Papers, draw, given_papers, make_papers
-from mpa_hil.scenario import L2Floor, Reactive, Scenario
+from mpa_hil.scenario import L2Floor, Reactive, RsnPreauth, Scenario
 from radios.control import ControlClient
 from radios.errors import RemoteError
 from radios.supplicant import Supplicant
@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 ATTACH_BOUND_S = 60.0
 """For a first attachment: scan, EAP and a DHCP conflict check take 5 s."""
+HOLD_S = 600.0
+"""For how long the MN keeps what it has prepared: longer than any run takes."""
 
 
 class Lab:
@@ -58,6 +60,9 @@ class Lab:
         self.mobile_node: agents.Agent
         self.home_agent: agents.Agent | None = None
         self.holder: agents.Agent | None = None
+        self.preauthenticator: agents.Agent | None = None
+        """The MN's; there only in a lab that was built for it."""
+        self.domain_agents: list[agents.Agent] = []
         self._standing: list[Service] = []
         self._fresh: list[Service] = []
         self._supplicant_path = ""
@@ -128,8 +133,45 @@ class Lab:
             await self.hosts[f"{domain.name}-router"].remove("dnsmasq.leases")
 
     async def open_mobile_node(self) -> None:
-        """Have the MN's agent take the present supplicant over."""
+        """Have the MN's agents take the present supplicant over."""
         await self.ask("open", "mobile_node.opened", ATTACH_BOUND_S, control=self._supplicant_path)
+        agent = self.preauthenticator
+        if agent is not None:
+            since = agent.count
+            await agent.command("open", control=self._supplicant_path)
+            await agent.event("preauth.opened", ATTACH_BOUND_S, since=since)
+
+    async def close_mobile_node(self, timeout_s: float) -> None:
+        """Have them give back everything: associations, keys, binding, address, supplicant."""
+        agent = self.preauthenticator
+        if agent is not None:
+            since = agent.count
+            await agent.command("close")
+            await agent.event("preauth.closed", timeout_s, since=since)
+        await self.ask("close", "mobile_node.detached", timeout_s)
+
+    async def prepare(self, ap: str, deadline_s: float) -> None:
+        """Pre-authenticate with the network of an access point; returns when keys are in place.
+
+        Raises:
+            RemoteError: it failed; says how far it got and why.
+        """
+        agent = self.preauthenticator
+        assert agent is not None
+        domain = self.scenario.domain_of(ap)
+        since = agent.count
+        networks = mpa_servers.described(self.scenario, domain)
+        await agent.command("prepare", networks=networks, deadline_s=deadline_s, hold_s=HOLD_S)
+        ended = await agent.expect(
+            lambda line: '"type":"preauth.prepared"' in line or '"type":"preauth.failed"' in line,
+            what="preauth.prepared",
+            timeout_s=deadline_s + ATTACH_BOUND_S,
+            since=since,
+        )
+        event = json.loads(ended)
+        if event["type"] == "preauth.failed":
+            what = f"pre-authentication failed {event['stage']}: {event['reason']}"
+            raise RemoteError(what, where=event["realm"])
 
     async def ask(self, cmd: str, answer: str, timeout_s: float, **fields: object) -> agents.Event:
         """Command the MN's agent, and wait for the event that answers."""
@@ -165,7 +207,11 @@ class Lab:
                 "hold_port": servers.HOLD_PORT,
             }
         assert isinstance(options, Reactive)
-        return {"rapid_commit": servers.rapid_commit(domain, options), "same_link": same_link}
+        return {
+            "rapid_commit": servers.rapid_commit(domain, options),
+            "keep_address": isinstance(options, RsnPreauth),
+            "same_link": same_link,
+        }
 
     async def pairwise_master_keys(self) -> tuple[bytes, ...]:
         """The PMKs of this run, EAP's and pre-shared ones, for decrypting its captures."""
@@ -185,7 +231,7 @@ class Lab:
         await self.open_mobile_node()
         await self.attach(options)
 
-    async def _build(self, say: Say, pem: Mapping[str, bytes]) -> None:
+    async def _build(self, say: Say, pem: Mapping[str, bytes], preauthentication: bool) -> None:
         scenario = self.scenario
         say(f"boxes of {scenario.lab.name}")
         names = plan.boxes(scenario, floor=self.floor)
@@ -216,6 +262,15 @@ class Lab:
             router = self.hosts[f"{domain.name}-router"]
             self.holder = await agents.start(router, "hold", config, ready="hold.ready")
             self._stand(self.holder)
+        if preauthentication:
+            say("agents")
+            self.preauthenticator = await mpa_agents.start_node(scenario, node)
+            self._stand(self.preauthenticator)
+            for each in scenario.domains:
+                starting = mpa_agents.start_domain(scenario, each, self.hosts, self.secrets)
+                async for agent in starting:
+                    self.domain_agents.append(agent)
+                    self._stand(agent)
 
     async def _start_home(self, papers: Papers) -> None:
         scenario = self.scenario
@@ -241,7 +296,9 @@ class Lab:
         self._note_start(service)
 
     def _note_start(self, service: Service) -> None:
-        prefer(service.host, service.daemon, Priority.PATH)
+        if service not in (self.preauthenticator, *self.domain_agents):
+            # Those work ahead of a handover, and must wait while one goes on.
+            prefer(service.host, service.daemon, Priority.PATH)
         self.tell("daemon.started", service.host.name, name=service.name, pid=service.daemon.pid)
 
     def _on_death(self, daemon: Daemon) -> None:
@@ -288,6 +345,7 @@ async def standing_lab(
     floor: bool = False,
     group: int = 1,
     pem: Mapping[str, bytes] | None = None,
+    preauthentication: bool = False,
 ) -> AsyncIterator[Lab]:
     """The lab of a scenario, standing; taken away on every way out.
 
@@ -297,6 +355,7 @@ async def standing_lab(
         floor: build it for the bare link-layer switch (`scenario.floor_scenario`'s result).
         group: hwsim group bits that no other lab on the machine has.
         pem: the user's certificates by lab key; without them the lab makes its own.
+        preauthentication: with the agents of RFC 6252.
 
     Raises:
         MachineError: the machine lacks a privilege, a kernel module or a program.
@@ -304,7 +363,7 @@ async def standing_lab(
     """
     lab = Lab(scenario, lab_id, group, floor=floor)
     try:
-        await lab._build(say, pem or {})
+        await lab._build(say, pem or {}, preauthentication)
         yield lab
     finally:
         await lab._close()

@@ -172,5 +172,7 @@ def _domain_routes(scenario: Scenario, domain: Domain) -> Iterator[Route]:
     router, aaa = f"{domain.name}-router", f"{domain.name}-aaa"
     yield Route(aaa, "default", via=str(domain.router_address))
     yield Route(aaa, management_subnet(scenario, domain), interface=router)
+    yield Route(router, management_subnet(scenario, domain), interface=LAN)
     for ap in domain.aps:
-        yield Route(ap.name, f"{domain.aaa_address}/32", interface=PORTS)
+        for server in (domain.aaa_address, domain.router_address):
+            yield Route(ap.name, f"{server}/32", interface=PORTS)

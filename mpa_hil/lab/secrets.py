@@ -53,6 +53,7 @@ def draw(scenario: Scenario) -> Secrets:
         for domain in scenario.domains
         for hop in (
             *((ap.name, f"{domain.name}-aaa") for ap in domain.aps),
+            (f"{domain.name}-router", f"{domain.name}-aaa"),
             (f"{domain.name}-aaa", "home-aaa"),
         )
     }

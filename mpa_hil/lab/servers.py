@@ -40,6 +40,8 @@ def visited_aaa(scenario: Scenario, domain: Domain, secrets: Secrets) -> RadiusC
         Client(ap.name, plan.management_address(scenario, ap), secrets.radius[ap.name, box])
         for ap in domain.aps
     )
+    router = f"{domain.name}-router"  # its authentication agent asks too
+    clients += (Client(router, str(domain.router_address), secrets.radius[router, box]),)
     server = HomeServer(
         "home-aaa",
         str(scenario.home.aaa_address),

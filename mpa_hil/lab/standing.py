@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mpa_hil import exits
+from mpa_hil.experiment.plan import MPA_LEVEL1
 from mpa_hil.lab.builder import Lab, standing_lab
 from mpa_hil.scenario import Scenario, decode, encode, floor_scenario, is_floor
 from radios.errors import MpaError, RemoteError
@@ -99,7 +100,14 @@ async def _live(request: Request) -> None:
     def say(text: str) -> None:
         tell("progress", text=text)
 
-    async with standing_lab(described, request.lab_id, say, floor=floor, pem=request.pem) as lab:
+    async with standing_lab(
+        described,
+        request.lab_id,
+        say,
+        floor=floor,
+        pem=request.pem,
+        preauthentication=not floor and MPA_LEVEL1 in described.lab.schemes,
+    ) as lab:
         say("the mobile node joins its first access point")
         await lab.guard(lab.explore())
         tell("ready", hosts=list(lab.hosts))

@@ -64,6 +64,8 @@ class DhcpClientConfig:
     configure: bool = True
     """Set address and routes; off: only tell what the lease is."""
     default_route: bool = True
+    carrier: bool = True
+    """Give the address up when the carrier is lost; off: keep it, for a link that comes back."""
     metric: int | None = None
     """Of its routes; None leaves dhcpcd's own (1000 and up, wireless 3000 and up)."""
     name: str = "dhcpcd"
@@ -131,6 +133,7 @@ def files(config: DhcpClientConfig, workdir: str) -> dict[str, tuple[bytes, int]
         "nodelay": not config.initial_delay,
         "noconfigure": not config.configure,
         "nogateway": not config.default_route,
+        "nolink": not config.carrier,
         f"metric {config.metric}": config.metric is not None,
     }
     lines = [
