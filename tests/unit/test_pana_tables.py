@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from mpa_hil.pana.diagrams import page_part
 from mpa_hil.pana.paa_session import Session
 from mpa_hil.pana.paa_table import PAA_TABLE, PaaEvent, PaaState
 from mpa_hil.pana.pac import Pac
 from mpa_hil.pana.pac_table import PAC_TABLE, PacEvent, PacState
-from mpa_hil.pana.transitions import Table, diagram_text, table_text
 
 PAGE = Path(__file__).parents[2] / "docs" / "pana.md"
 MACHINES = [(PAC_TABLE, Pac, PacState, PacEvent), (PAA_TABLE, Session, PaaState, PaaEvent)]
@@ -53,8 +53,5 @@ def test_no_row_is_hidden_behind_one_without_a_guard(table, machine, states, eve
             assert not hidden, (state, event)
 
 
-@pytest.mark.parametrize("table", [PAC_TABLE, PAA_TABLE], ids=["PaC", "PAA"])
-def test_the_page_shows_the_tables_as_they_are(table: Table) -> None:  # type: ignore[type-arg]
-    page = PAGE.read_text(encoding="utf-8")
-    assert diagram_text(table) in page
-    assert table_text(table) in page
+def test_the_page_shows_the_tables_as_they_are() -> None:
+    assert PAGE.read_text(encoding="utf-8").endswith(page_part())

@@ -47,9 +47,10 @@ def capture(path: Path, packets: list[bytes]) -> Path:
     return path
 
 
-def tshark(path: Path, *fields: str) -> list[list[str]]:
+def tshark(path: Path, *fields: str, script: bool = True) -> list[list[str]]:
     """One row per packet."""
-    command = ["tshark", "-X", f"lua_script:{SCRIPT}", "-r", str(path), "-T", "fields"]
+    command = ["tshark", "-r", str(path), "-T", "fields"]
+    command += ["-X", f"lua_script:{SCRIPT}"] if script else []
     for field in fields:
         command += ["-e", field]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -122,6 +123,22 @@ def test_every_message_of_every_session_is_dissected_without_complaint(tmp_path:
         names.update(name.split(","))
     heads = {name.partition("[")[0] for name in names}
     assert heads == {"PCI", "PAR", "PAN", "PTR", "PTA", "PNR", "PNA", "PRY"}
+
+
+def test_wiresharks_own_dissector_knows_what_carries_no_e_bit(tmp_path: Path) -> None:
+    """An implementation that is not ours agrees; the E bit is all that it does not know."""
+    settings = PaaSettings(timing=QUICK, relays=frozenset({RELAY.address}))
+    pair = Pair(PacSettings(timing=QUICK, preauthentication=False), settings)
+    pair.authenticate()
+    for verb in ("ping", "reauthenticate", "terminate"):
+        pair.run(2)
+        pair.pac_does(getattr(pair.pac, verb)(pair.now))
+    pair.run(2)
+    packets = [packet(source, where, octets) for _, source, where, octets in pair.wire]
+    path = capture(tmp_path / "plain.pcap", packets)
+    rows = tshark(path, "pana.type", "pana.seq", "_ws.expert.severity", script=False)
+    messages = [decode(octets) for *_, octets in pair.wire]
+    assert rows == [[str(int(m.type)), f"0x{m.sequence:08x}", ""] for m in messages]
 
 
 def test_broken_messages_are_errors_and_whole_ones_say_what_their_octets_say(
