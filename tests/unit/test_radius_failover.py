@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import itertools
 import random
+from hashlib import md5
 from typing import Any
 
-from radius_peers import EAP_RESPONSE, TLS, Octets, Responder, at, client_settings, reject, server
+from radius_peers import (
+    EAP_RESPONSE,
+    SECRET,
+    TLS,
+    Octets,
+    Responder,
+    at,
+    client_settings,
+    reject,
+    server,
+)
 
 from mpa_hil.mobility.interface import Instant
 from mpa_hil.radius.client import RadiusClient
@@ -180,6 +191,25 @@ def test_status_server_finds_out_instead_of_a_user() -> None:
     assert wire.client.next_deadline() is None
     wire.ask("third")
     assert isinstance(wire.outcomes()[-1], Refused)
+
+
+def test_a_probe_may_be_answered_without_a_message_authenticator() -> None:
+    """As FreeRADIUS does; but not with a wrong one, nor may anything else."""
+    wire = Wire(server("one", 1, status_server=True), TWO)
+    wire.silent = {0}
+    wire.ask("first")
+    wire.run(20)
+    _, probe = wire.to(0)[-1]
+    assert probe.packet[0] == 12
+    head = bytes((2, probe.packet[1], 0, 20))
+    wrong = head[:3] + bytes((38,))
+    signature = bytes((80, 18)) + bytes(16)
+    seal = md5(wrong + probe.packet[4:20] + signature + SECRET).digest()
+    wire.take(wire.client.receive(wrong + seal + signature, probe.lane, wire.now))
+    assert type(wire.outcomes()[-1]).__name__ == "Discarded"
+    seal = md5(head + probe.packet[4:20] + SECRET).digest()
+    wire.take(wire.client.receive(head + seal, probe.lane, wire.now))
+    assert wire.outcomes()[-1] == ServerUp("one")
 
 
 def test_a_server_that_dies_again_has_one_chain_of_probes() -> None:
