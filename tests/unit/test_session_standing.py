@@ -66,6 +66,7 @@ class Stage:
         *,
         floor: bool,
         pem: dict[str, bytes],
+        preauthentication: bool,
     ) -> AsyncIterator[FakeLab]:
         assert scenario.is_floor(described) == floor
         self.built.append((lab_id, floor, pem))
