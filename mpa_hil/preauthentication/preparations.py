@@ -168,7 +168,7 @@ class Preparations:
     def _usable(self, network: CandidateNetwork, out: list[Output]) -> bool:
         if network.preparable:
             return True
-        lacking = "authentication agent" if not network.aa else "point of attachment"
+        lacking = "authentication agent" if not network.aa else "point that takes a key from EAP"
         out.append(Failed(network.realm, Stage.AUTHENTICATING, f"no {lacking} is known", 0))
         return False
 
@@ -237,7 +237,8 @@ class Preparations:
                 out.append(Dropped(network.realm, network.points))
                 return ()
         known = {point.bssid for point in has.machine.points} if has else set()
-        wanted = [point for point in network.points if point.bssid not in known]
+        useful = [point for point in network.points if point.takes_eap]
+        wanted = [point for point in useful if point.bssid not in known]
         for entry in worse:
             lacking = self.point_count + len(wanted) - self._settings.max_points
             if lacking <= 0:
@@ -248,7 +249,7 @@ class Preparations:
         if wanted[room:]:
             out.append(Dropped(network.realm, tuple(wanted[room:])))
         kept = {point.bssid for point in wanted[:room]} | known
-        return tuple(point for point in network.points if point.bssid in kept)
+        return tuple(point for point in useful if point.bssid in kept)
 
     @property
     def _live(self) -> int:

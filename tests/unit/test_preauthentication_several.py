@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from pana_pair import S
 from preparation_world import World, lossy, network
 
+from mpa_hil.discovery.description import Akm
 from mpa_hil.preauthentication.interface import (
     Dropped,
     Ended,
@@ -108,12 +109,26 @@ def test_landing_in_any_of_them_is_served_and_the_others_stay_for_a_while() -> N
 def test_a_network_without_agent_or_point_is_refused_with_the_reason() -> None:
     world = World(N[0])
     blind = dataclasses.replace(N[1], aa=())
-    bare = dataclasses.replace(N[2], points=())
+    shared = dataclasses.replace(N[2].points[0], akms=(Akm.PSK,))
+    bare = dataclasses.replace(N[2], points=(shared,))
     prepare(world, blind, bare, N[0], best=1)
     world.run(1)
     reasons = [each.reason for each in world.of(Failed) if isinstance(each, Failed)]
-    assert reasons == ["no authentication agent is known", "no point of attachment is known"]
+    assert reasons == [
+        "no authentication agent is known",
+        "no point that takes a key from EAP is known",
+    ]
     assert realms(world, Prepared) == [N[0].realm]
+
+
+def test_points_with_a_shared_key_of_their_own_are_left_out() -> None:
+    mixed = dataclasses.replace(
+        N[0], points=(N[0].points[0], dataclasses.replace(N[0].points[1], akms=(Akm.PSK,)))
+    )
+    world = World(N[0])
+    prepare(world, mixed)
+    world.run(1)
+    assert set(world.supplicant) == {N[0].points[0].bssid}
 
 
 def test_the_key_cache_never_overflows_and_the_least_wanted_give_way() -> None:
