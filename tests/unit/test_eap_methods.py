@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from datetime import UTC, datetime, timedelta
 
@@ -22,9 +23,11 @@ from eap_servers import (
     settings,
 )
 
+from mpa_hil.eap import gpsk_messages
 from mpa_hil.eap.eap_gpsk import EapGpsk
 from mpa_hil.eap.eap_tls import EapTls
 from mpa_hil.eap.eap_ttls import EapTtls
+from mpa_hil.eap.gpsk_messages import OpCode, Proof
 from mpa_hil.eap.interface import Cause, EapOutput, Failure, Success
 from mpa_hil.eap.method import Method
 from mpa_hil.eap.peer import EapPeer
@@ -279,3 +282,87 @@ def test_secrets_are_in_no_representation() -> None:
     ):
         assert "secret word" not in repr(value)
         assert "PRIVATE KEY" not in repr(value)
+
+
+def test_gpsk_3_must_answer_this_very_run() -> None:
+    """A MAC by somebody with the key is not enough: each field is that of GPSK-2 (RFC 5433 s10)."""
+    for spoilt in ("rand_peer", "rand_server", "server_id", "suite"):
+        server = GpskServer()
+
+        def spoil(packet: bytes, server: GpskServer = server, spoilt: str = spoilt) -> bytes:
+            if packet[0] != 1 or packet[5] != OpCode.GPSK_3:
+                return packet
+            proof = gpsk_messages.decode(packet[5:])
+            assert isinstance(proof, Proof)
+            assert server.keys is not None
+            fields = {n: getattr(proof, n) for n in ("rand_peer", "rand_server", "server_id")}
+            fields |= {"suite": proof.suite}
+            fields[spoilt] = bytes(len(fields[spoilt]))
+            body = gpsk_messages.signed_part(**fields) + gpsk_messages.NO_PAYLOAD
+            mac = hmac.digest(server.keys.sk, body, "sha256")
+            wrong = Proof(**fields, payload=b"", signed=body, mac=mac)
+            return packet[:5] + gpsk_messages.encode(wrong)
+
+        method = EapGpsk(GpskSettings(GPSK_KEY, PEER_NAME))
+        output, _ = converse(EapPeer((method,), PEER_NAME, os.urandom), server, spoil)
+        assert output.outcome is None
+        assert "does not answer" in output.discarded
+
+
+@VERSIONS
+def test_ms_chap_v2_takes_no_success_before_the_server_proved_the_password(version: str) -> None:
+    method = EapTtls(settings(), MsChapV2(PEER_NAME, PASSWORD))
+    server = TtlsServer(version)
+    peer = EapPeer((method,), PEER_NAME, os.urandom)
+
+    def forge(packet: bytes) -> bytes:
+        if server.proved and packet[0] == 1:
+            return bytes((3, packet[1] - 1, 0, 4))
+        return packet
+
+    output, _ = converse(peer, server, forge)
+    assert output.outcome is None
+    assert "Success while the peer may fail" in output.discarded
+
+
+@VERSIONS
+def test_requests_that_do_not_fit_the_fragments_are_dropped(version: str) -> None:
+    method = EapTls(settings(fragment_octets=200))
+    server = TlsServer(version)
+    peer = EapPeer((method,), PEER_NAME, os.urandom)
+    dropped = []
+    peer.receive(bytes((1, 7, 0, 5, 1)))
+    packet = server.start()
+    outcome, fragments, more = None, 0, False
+    for _ in range(40):
+        # Only an acknowledgement may come while this side has fragments left; a start never again.
+        for data in (b"\x20", b"\x00octets", b"\x40more", b"\x01", b"") if more else ():
+            forged = bytes((1, packet[1] ^ 0x80, 0, 5 + len(data), 13)) + data
+            dropped.append(peer.receive(forged).discarded)
+        output = peer.receive(packet)
+        outcome = output.outcome
+        if output.response is None:
+            break
+        more = bool(len(output.response) > 6 and output.response[5] & 0x40)
+        fragments += more
+        packet = server.answer(output.response)
+    assert isinstance(outcome, Success)
+    assert outcome.msk == server.msk
+    assert fragments > 2
+    assert len(dropped) > 10
+    assert all(dropped)
+
+
+def test_a_server_may_refuse_a_certificate_without_an_alert() -> None:
+    """As FreeRADIUS 3.2.1 does; before the peer has shown one it may not (RFC 3748 s4.2)."""
+    for after, believed in ((1, False), (2, True)):
+        peer = EapPeer((EapTls(settings()),), PEER_NAME, os.urandom)
+        server = TlsServer("1.2", packet_octets=4000)
+        peer.receive(bytes((1, 7, 0, 5, 1)))
+        packet = server.start()
+        for _ in range(after):
+            response = peer.receive(packet).response
+            assert response is not None
+            packet = server.answer(response)
+        output = peer.receive(bytes((4, response[1], 0, 4)))
+        assert isinstance(output.outcome, Failure) == believed
