@@ -1,0 +1,1 @@
+"""How much authentication one authentication agent does, and what it costs: `make bench-aa`."""
