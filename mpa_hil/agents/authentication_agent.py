@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import os
 import time
 from collections.abc import Iterable
@@ -105,6 +106,8 @@ class AuthenticationAgentProcess:
             if settings.device_keys is not None:
                 self._device_port = self._answer_access_points(settings.device_keys)
                 stack.callback(self._device_port.close)
+            # The first question would wait for it, 40 ms in the guest.
+            importlib.import_module("cryptography.hazmat.primitives.ciphers.aead")
             self._arm()
             self._console.emit(
                 "aa.ready",
