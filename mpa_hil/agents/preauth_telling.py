@@ -38,7 +38,7 @@ class Teller:
                     point=output.point.name,
                     bssid=output.point.bssid,
                     pmkid=output.pmkid.hex(),
-                    agent=output.agent.name.lower(),
+                    access_point=output.agent.name.lower(),
                     supplicant=output.supplicant,
                     reason=output.detail,
                 )

@@ -36,7 +36,7 @@ from mpa_hil.agents.attending import attend
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.preauth_eap import Credentials, read_credentials
 from mpa_hil.agents.preauth_keys import SupplicantKeys, refused, remaining_s
-from mpa_hil.agents.preauth_sockets import AddressWatch, Sockets
+from mpa_hil.agents.preauth_sockets import AddressWatch, Sockets, source_address
 from mpa_hil.agents.preauth_telling import Teller
 from mpa_hil.agents.stdio import Console, Json, main
 from mpa_hil.discovery import wire
@@ -48,7 +48,15 @@ from mpa_hil.pana.interface import PacMachine
 from mpa_hil.pana.pac import Pac
 from mpa_hil.pana.settings import PacSettings
 from mpa_hil.preauthentication.actions import Means
-from mpa_hil.preauthentication.interface import Install, Outputs, Over, Remove, Transmit
+from mpa_hil.preauthentication.interface import (
+    Ended,
+    Failed,
+    Install,
+    Outputs,
+    Over,
+    Remove,
+    Transmit,
+)
 from mpa_hil.preauthentication.link import Change, LinkWatch
 from mpa_hil.preauthentication.preparations import Preparations
 from mpa_hil.preauthentication.settings import MAX_NETWORKS, MAX_POINTS, Settings
@@ -60,6 +68,9 @@ from radios.wpa_events import Event, Notice, Overflow, Reconnected
 _FAREWELL_S = 3.0
 """How long the agents of held associations get to hear that they are over, at the end."""
 _WITHOUT = "no supplicant is open"
+
+Order = Install | Remove | Ended | Failed
+"""What waits for the supplicant; ends, too, since they are told when their keys are gone."""
 
 
 class PreauthenticationProcess:
@@ -73,10 +84,13 @@ class PreauthenticationProcess:
         self._sockets = Sockets(self._on_datagram)
         self._watch = AddressWatch(self._on_addresses)
         self._addresses: dict[str, str] = {}
+        """This node's towards each network's agent; empty while there is none."""
+        self._told: dict[str, str] = {}
+        """The last of them that was not empty."""
         self._timer: asyncio.TimerHandle | None = None
         self._control: ControlClient | None = None
         self._link = LinkWatch()
-        self._orders: deque[Install | Remove] = deque()
+        self._orders: deque[Order] = deque()
         self._ordered = asyncio.Event()
         self._working = asyncio.Lock()
         self._over = asyncio.Event()
@@ -192,8 +206,11 @@ class PreauthenticationProcess:
             while self._orders:
                 await self._order(self._orders.popleft())
 
-    async def _order(self, order: Install | Remove) -> None:
+    async def _order(self, order: Order) -> None:
         control = self._control
+        if isinstance(order, Ended | Failed):
+            self._teller.tell(order, time.monotonic_ns())
+            return
         if isinstance(order, Remove):
             if control is not None:
                 with contextlib.suppress(MpaError):  # without a supplicant there is nothing left
@@ -244,13 +261,18 @@ class PreauthenticationProcess:
         self._carry_out(self._machine.receive(realm, datagram, source, now), now)
 
     def _on_addresses(self) -> None:
-        before, self._addresses = self._addresses, self._sockets.sources()
+        """An agent is told of a new address, and hears at once when there is one again at all."""
+        present = self._sockets.sources()
         now = _now()
-        for realm, address in self._addresses.items():
-            if before.get(realm) != address:
-                if realm in before:
-                    self._teller.address(realm, address)
-                self._carry_out(self._machine.address_changed(realm, now), now)
+        for realm, before in tuple(self._addresses.items()):
+            address = present.get(realm, "")
+            self._addresses[realm] = address
+            if not address or address == before:
+                continue
+            if self._told[realm] != address:
+                self._told[realm] = address
+                self._teller.address(realm, address)
+            self._carry_out(self._machine.address_changed(realm, now), now)
 
     def _on_time(self) -> None:
         self._timer = None
@@ -261,18 +283,26 @@ class PreauthenticationProcess:
         for output in outputs:
             match output:
                 case Transmit():
-                    self._sockets.send(output.realm, output.datagram, output.destination)
-                case Install() | Remove():
+                    self._transmit(output)
+                case Install() | Remove() | Ended() | Failed():
                     self._orders.append(output)
                     self._ordered.set()
                 case Over():
                     self._sockets.close(output.realm)
                     self._addresses.pop(output.realm, None)
+                    self._told.pop(output.realm, None)
                     if not self._machine.machines:
                         self._over.set()
                 case _:
                     self._teller.tell(output, now.monotonic_ns)
         self._arm()
+
+    def _transmit(self, output: Transmit) -> None:
+        realm = output.realm
+        if not self._addresses.get(realm):
+            self._addresses[realm] = source_address(output.destination)
+            self._told.setdefault(realm, self._addresses[realm])
+        self._sockets.send(realm, output.datagram, output.destination)
 
     def _arm(self) -> None:
         if self._timer is not None:

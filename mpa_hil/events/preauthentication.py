@@ -68,9 +68,9 @@ class PreauthKeys(Event, frozen=True, kw_only=True, tag="preauth.keys"):
     point: Annotated[str, Meta(description="point of attachment by its name")]
     bssid: Bssid
     pmkid: Annotated[str, Meta(description="name of the key, 32 hexadecimal digits")]
-    agent: Annotated[
+    access_point: Annotated[
         Literal["installed", "pending", "declined", "unknown"],
-        Meta(description="what the AA says of the access point"),
+        Meta(description="what the AA says of it"),
     ]
     supplicant: Annotated[bool, Meta(description="the MN's supplicant holds it")]
     reason: Annotated[str, Meta(description="why it does not")] = ""

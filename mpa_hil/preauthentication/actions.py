@@ -175,10 +175,12 @@ class Actions:
 
     def _do_fail_keyless(self, now: Instant) -> None:
         reason = self._delivery.summary()
+        self._put(self._delivery.remove(self._delivery.points))
         self._out.append(Failed(self.realm, Stage.INSTALLING, reason, self._attempts))
         self._part(now)
 
     def _do_close(self, now: Instant) -> None:
+        self._put(self._delivery.remove(self._delivery.points))
         self._out.append(Ended(self.realm, self._cause, self._reason))
         self._part(now)
 
@@ -198,9 +200,8 @@ class Actions:
     # --- parts of them
 
     def _part(self, now: Instant) -> None:
-        """Take the keys away and tell the agent."""
+        """Tell the agent, and give it a while to answer."""
         assert self._association is not None
-        self._put(self._delivery.remove(self._delivery.points))
         self._delivery = Delivery(self.realm, self._settings, self._means.random)
         self._renew_ns = self._hold_until_ns = None
         self._limit_ns = now.monotonic_ns + round(self._settings.farewell_s * NS_PER_S)

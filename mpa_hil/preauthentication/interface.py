@@ -1,5 +1,6 @@
 """What the mobile node's pre-authentication returns, to be carried out in that order. Sans-IO.
 
+`Failed` and `Ended` come after the `Remove` that they speak of.
 Each output names its candidate network by realm. Keys are in `Install` alone, and do not show.
 """
 

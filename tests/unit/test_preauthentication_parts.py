@@ -129,6 +129,7 @@ def test_the_whole_story_is_in_the_log_as_the_log_describes_it(
         "preauth.left",
         "preauth.ended",
     ]
+    assert {event["agent"] for event in told} == {"preauthentication"}
     assert not [secret for secret in secrets if secret in json.dumps(told)]  # A19
 
 
