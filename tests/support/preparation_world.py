@@ -255,11 +255,11 @@ class World:
     def _question(self, agent: Agent, octets: bytes, source: Endpoint) -> None:
         if agent.deaf_to_questions:
             return
-        session = agent.paa.session(header(octets).session_id)
-        if session is None:
-            return
-        seal = Seal(session.sa, agent.realm, self.dice.randbytes)
         try:
+            session = agent.paa.session(header(octets).session_id)
+            if session is None:
+                return
+            seal = Seal(session.sa, agent.realm, self.dice.randbytes)
             asked = seal.open_question(octets)
         except DecodeError:
             return
