@@ -49,7 +49,7 @@ class Pac(PacActions):
             return (Discarded(error.what, source),)
         turn = Turn(now, message, datagram)
         if message.type == MessageType.AUTH and message.flags & _R and message.flags & Flag.START:
-            return self._fire(PacEvent.PAR_START, turn)
+            return self._receive_first(turn)
         conversation = self._conversation_of(message)
         if conversation is None:
             return (Discarded(f"{message.name} of no session here", source, security=True),)
@@ -58,6 +58,14 @@ class Pac(PacActions):
         if repeated is not None:
             return (repeated,) if self._may_repeat(now) else ()
         return self._receive_in(conversation, turn, message)
+
+    def _receive_first(self, turn: Turn) -> Outputs:
+        """A PAR[S] has no conversation yet, unless it carried EAP and is repeated."""
+        if self.conversation is not None and self.started:
+            repeated = self.conversation.repetition(turn.octets)
+            if repeated is not None:
+                return (repeated,)
+        return self._fire(PacEvent.PAR_START, turn)
 
     def _conversation_of(self, message: Message) -> Conversation | None:
         conversation = self.conversation
