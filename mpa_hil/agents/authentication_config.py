@@ -10,6 +10,7 @@ JSON object; what has no default must be there:
     nas_identifier        as the AAA server knows it
     servers               list of {name, address, port 1812, secret, status_server false, tls?}, in
                           order of preference; tls: {ca, certificate, key, server_name}
+    aaa_patience_s        10: how long all servers together may take over one answer
     radius_source         address to ask them from; default: the route's
     recipients            list of {name, role "ca"|"ar"|"ep", address, port 7161, peers}; peers are
                           the addresses, or for an ep the BSSIDs, that its keys are bound to
@@ -49,7 +50,7 @@ from mpa_hil.mobility.interface import Address, Endpoint
 from mpa_hil.pana.numbers import PANA_PORT
 from mpa_hil.pana.settings import PaaSettings
 from mpa_hil.radius import device_keys
-from mpa_hil.radius.interface import ClientSettings, Server, Transport
+from mpa_hil.radius.interface import ClientSettings, Server, Transport, Tuning
 from mpa_hil.radius.transport import TlsIdentity
 
 _RADIUS_PORT = 1812
@@ -116,7 +117,12 @@ class AuthenticationAgentSettings:
             own,
             fields.integer("port", PANA_PORT, 1, 65535),
             fields.integer("service_port", SERVICE_PORT, 1, 65535),
-            ClientSettings(servers, fields.text("nas_identifier"), _one_of_each(own)),
+            ClientSettings(
+                servers,
+                fields.text("nas_identifier"),
+                _one_of_each(own),
+                tuning=Tuning(duration_s=fields.seconds("aaa_patience_s", 10.0)),
+            ),
             radius_tls,
             str(_address(fields, "radius_source")) if fields.has("radius_source") else None,
             places,

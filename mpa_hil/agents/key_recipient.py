@@ -102,11 +102,25 @@ class KeyRecipient:
         await self.server.start(settings.listen, settings.port, recipient_context(settings.tls))
         self.console.emit("keys.ready", role=self.role, name=settings.name, port=settings.port)
         try:
-            await attend(self.console, self._on_command, self.server.run(), *services)
+            await attend(
+                self.console,
+                self._on_command,
+                self.server.run(),
+                *services,
+                farewell=self._say_goodbye,
+            )
         finally:
             await self.server.close()
-            for key in () if self._keep else self.server.holder.keys:
-                self._released(key, "stopped", await self.take_out(key))
+
+    async def _say_goodbye(self) -> None:
+        """Take every key out of use, unless they are to be kept."""
+        await self.server.close()
+        if not self._keep:
+            await self.server.undisturbed(self._take_all_out())
+
+    async def _take_all_out(self) -> None:
+        for key in self.server.holder.keys:
+            self._released(key, "stopped", await self._guarded(self.take_out(key)))
 
     async def put_in(self, key: HeldKey) -> str:
         """Put a key to use; why not, or an empty text. Holding it is all, unless overridden."""

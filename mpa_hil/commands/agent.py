@@ -20,24 +20,33 @@ def roles() -> list[str]:
     return sorted(found)
 
 
+ALIASES = {
+    "aa": "authentication_agent",
+    "ar": "access_router",
+    "ca": "configuration_agent",
+    "ep": "enforcement_point",
+}
+"""RFC 6252's short names of the candidate network's agents, and RFC 5807's EP."""
+
+
 @click.command()
 @click.argument("role")
 @click.argument("config", type=click.Path())
 def agent(role: str, config: str) -> int:
-    """Run the agent ROLE here, as the JSON file CONFIG tells it.
+    """Run the agent ROLE (aa, ca, ar, ep, or a full name) here, as the JSON file CONFIG tells it.
 
     It takes commands on standard input and gives events on standard output, one JSON object a
     line; docs/events.md lists them.
     """
     known = roles()
-    name = role.replace("-", "_")
+    name = ALIASES.get(role, role.replace("-", "_"))
     if name not in known:
         from ..errors import LocalError
 
         raise LocalError(
             "there is no such agent",
             where=role,
-            remedy=f"choose from {', '.join(known)}",
+            remedy=f"choose from {', '.join((*ALIASES, *known))}",
         )
     import runpy
     import sys
