@@ -83,6 +83,7 @@ class Actions:
         self._began_ns = 0
         self._established_ns = 0
         self._renewing = False
+        self._verifying = False
         self._arrived_ns: int | None = None
         self._limit_ns: int | None = None
         self._agent_ns: int | None = None
@@ -111,6 +112,20 @@ class Actions:
         self._association = Association(agent, self._means.make_pac, self._means.make_peer)
         self._take(self._association.start(now), now)
 
+    def _do_begin_anew(self, now: Instant) -> None:
+        """The time that was given with the wish still counts."""
+        points = self._delivery.points
+        self._put(self._delivery.remove(points))
+        why = "it does not know the association any more"
+        self._out.append(Ended(self.realm, EndCause.UNANSWERED, why))
+        self._points = points
+        self._delivery = Delivery(self.realm, self._settings, self._means.random)
+        self._attempts = 0
+        self._verifying = False
+        self._began_ns = now.monotonic_ns
+        self._hold_until_ns = self._renew_ns = None
+        self._do_begin(now)
+
     def _do_pause(self, now: Instant) -> None:
         self._association = self._agent_ns = None
         pause_s = self._settings.retry_s * 2 ** (self._attempts - 1)
@@ -130,6 +145,7 @@ class Actions:
         ready, wanted = self._delivery.ready, len(self._delivery.points)
         told, vain = self._delivery.account()
         self._limit_ns = None
+        self._verifying = False
         self._out += told
         self._out.append(
             Prepared(
@@ -216,6 +232,15 @@ class Actions:
         install, question = self._delivery.begin(session, points, now)
         self._out.append(install)
         self._ask(question)
+
+    def _verify(self, now: Instant) -> None:
+        assert self._association is not None
+        session = self._association.session
+        if session is not None and self._delivery.points:
+            self._began_ns = self._established_ns = now.monotonic_ns
+            self._limit_ns = now.monotonic_ns + self._budget_ns
+            self._renewing, self._verifying = False, True
+            self._ask(self._delivery.verify(session, now))
 
     def _ask(self, question: bytes | None) -> None:
         if question is not None and self._association is not None:

@@ -38,6 +38,7 @@ class Confirmation:
         self.answered = False
         """The agent has answered at all."""
         self._question = b""
+        self._sent = 0
         self._wait_s = settings.question_s
         self._due_ns: int | None = None
 
@@ -45,6 +46,11 @@ class Confirmation:
     def pending(self) -> tuple[str, ...]:
         """Access points that nothing final is known of."""
         return tuple(bssid for bssid, state in self.states.items() if state is KeyState.PENDING)
+
+    @property
+    def unheard(self) -> bool:
+        """Asked several times, and never answered."""
+        return not self.answered and self._sent > self._settings.questions
 
     def ask(self, now: Instant) -> bytes | None:
         """Ask about what is pending: the datagram, or None when all is known."""
@@ -92,5 +98,6 @@ class Confirmation:
         return self._due_ns
 
     def _repeat(self, now: Instant) -> bytes:
+        self._sent += 1
         self._due_ns = now.monotonic_ns + round(self._wait_s * NS_PER_S)
         return self._question

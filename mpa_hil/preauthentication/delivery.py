@@ -60,11 +60,20 @@ class Delivery:
         install = self._install(session, points)
         for key in install.keys:
             self._ends[key.point.bssid] = _End(key.point, key.pmkid)
+        return install, self._question(session, now)
+
+    def verify(self, session: PanaSession, now: Instant) -> bytes | None:
+        """Ask whether the access points have their keys, all of them anew."""
+        for end in self._ends.values():
+            end.agent, end.told = KeyState.PENDING, False
+        return self._question(session, now)
+
+    def _question(self, session: PanaSession, now: Instant) -> bytes | None:
         pending = [b for b, end in self._ends.items() if end.agent is KeyState.PENDING]
         self._confirmation = Confirmation(
             session.sa, self.realm, pending, self.settings, self.random
         )
-        return install, self._confirmation.ask(now)
+        return self._confirmation.ask(now)
 
     def again(self, session: PanaSession) -> Install | None:
         """The keys once more, for a supplicant that has forgotten them."""
@@ -106,6 +115,11 @@ class Delivery:
     def answered(self) -> bool:
         """The agent has said something about the keys."""
         return self._confirmation is not None and self._confirmation.answered
+
+    @property
+    def unheard(self) -> bool:
+        """The agent was asked several times and never answered."""
+        return self._confirmation is not None and self._confirmation.unheard
 
     def installed(self, results: Mapping[str, str]) -> None:
         """What the supplicant did, by BSSID: an empty text, or why it did not take the key."""

@@ -43,7 +43,11 @@ class Preauthentication(Actions):
     def extend(
         self, points: Iterable[PointOfAttachment], budget_s: float, hold_s: float, now: Instant
     ) -> Outputs:
-        """Want it for longer, or with these points besides. One EAP run serves them all."""
+        """Want it for longer, or with these points besides. One EAP run serves them all.
+
+        If it is prepared already, the agent is asked whether that is still so; one that has lost
+        the association (started anew without its store) does not answer, and all begins anew.
+        """
         self._hold_ns = round(hold_s * NS_PER_S)
         self._budget_ns = round(budget_s * NS_PER_S)
         known = {point.bssid for point in self.points}
@@ -54,6 +58,8 @@ class Preauthentication(Actions):
             return ()
         if self._hold_until_ns is not None:
             self._hold_until_ns = now.monotonic_ns + self._hold_ns
+        if self.prepared:
+            self._verify(now)
         if new:
             self._deliver(new, now)
         self._plan_renewal()
@@ -141,6 +147,8 @@ class Preauthentication(Actions):
         if self._association is not None and _due(self._association.next_deadline(), at):
             self._take(self._association.expire(now), now)
         self._ask(self._delivery.expire(now))
+        if self._verifying and self._delivery.unheard:
+            self._step(Event.FORGOTTEN, now)
         if _due(self._agent_ns, at):
             self._agent_ns = None
             self._reason, self._passing = "the agent says nothing", True

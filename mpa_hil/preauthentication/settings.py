@@ -30,6 +30,8 @@ class Settings:
     question_s: float = 0.4
     """Until a question about keys is repeated; twice as long each time, up to `question_max_s`."""
     question_max_s: float = 2.0
+    questions: int = 3
+    """Unanswered, they mean that an agent asked about a standing association has forgotten it."""
     pending_s: float = 0.5
     """Until it is asked again about access points that did not have their key yet."""
     renew_at: float = 0.8

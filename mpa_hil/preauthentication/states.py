@@ -43,6 +43,7 @@ class Event(Enum):
     LEFT = "node leaves"
     HOLD_OVER = "hold over"
     RELEASED = "released"
+    FORGOTTEN = "agent has forgotten"
     SESSION_OVER = "session over"
 
 
@@ -77,6 +78,7 @@ TABLE: Final = Table[State, Event](
         Row((_S.PREPARED,), _E.TIME_UP, "", "fail_keyless", _S.CLOSING),
         Row((_S.SERVING,), _E.CONFIRMED, "", "account", None),
         Row((_S.SERVING,), _E.TIME_UP, "", "account", None),
+        Row((_S.PREPARED, _S.SERVING), _E.FORGOTTEN, "", "begin_anew", _S.AUTHENTICATING),
         Row((_S.PREPARED,), _E.HOLD_OVER, "", "close", _S.CLOSING),
         Row(KEYED, _E.RELEASED, "", "close", _S.CLOSING),
         Row(KEYED, _E.SESSION_OVER, "", "lose", _S.OVER),

@@ -91,22 +91,36 @@ async def start_network(
         )
         entry = {"name": known_as, "role": "ep", "address": point.address, "peers": [point.bssid]}
         recipients.append(entry)
-    return await agents.start(
-        host,
-        "authentication_agent",
-        {
-            "host": "rb",
-            "name": f"aa@{REALM}",
-            "realm": REALM,
-            "addresses": [address],
-            "nas_identifier": "rb",
-            "servers": [{"name": "aaa", "address": server, "secret": SECRET}],
-            "recipients": recipients,
-            **await put_operator_papers(host, operator, operator.client(f"aa@{REALM}")),
-            **changes,
-        },
-        ready="aa.ready",
-    )
+    config = {
+        "host": "rb",
+        "name": f"aa@{REALM}",
+        "realm": REALM,
+        "addresses": [address],
+        "nas_identifier": "rb",
+        "servers": [{"name": "aaa", "address": server, "secret": SECRET}],
+        "recipients": recipients,
+        **await put_operator_papers(host, operator, operator.client(f"aa@{REALM}")),
+        "store": f"{host.workdir}/associations",
+        **changes,
+    }
+    return await start_agent(host, config)
+
+
+async def start_agent(host: Host, config: Mapping[str, Any]) -> agents.Agent:
+    """The authentication agent; `restart_agent` starts it again as it was."""
+    agent = await agents.start(host, "authentication_agent", config, ready="aa.ready")
+    _configs[id(agent)] = config
+    return agent
+
+
+async def restart_agent(agent: agents.Agent) -> agents.Agent:
+    """Kill the authentication agent in the middle of whatever it does, and start it again."""
+    await agent.daemon.signal(9)
+    await agent.daemon.wait()
+    return await start_agent(agent.host, _configs[id(agent)])
+
+
+_configs: dict[int, Mapping[str, Any]] = {}
 
 
 @dataclass

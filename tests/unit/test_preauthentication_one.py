@@ -427,6 +427,16 @@ def test_an_agent_that_knows_nothing_of_keys_is_a_failure_in_time() -> None:
     assert not world.supplicant
 
 
+def test_such_an_agent_costs_a_node_that_came_early_one_run_and_no_more() -> None:
+    world = World(B)
+    world.agent(B.realm).deaf_to_questions = True
+    world.does(world.mn.prepare([B], world.now, deadline_s=8, hold_s=60))
+    world.does(world.mn.link(At(AP), world.now))
+    world.run(60)
+    assert world.agent(B.realm).runs == 1
+    assert world.mn.machines[0].state is State.SERVING
+
+
 def test_an_agent_of_another_network_cannot_answer_for_this_one() -> None:
     """A9: its realm is bound into what the question is sealed with."""
     world = World(B)
@@ -504,6 +514,50 @@ def test_points_learnt_later_need_no_further_eap_run() -> None:
     assert world.agreed(OTHER)
     assert world.agreed(AP)
     assert world.agent(B.realm).runs == 1
+
+
+def test_wanting_it_again_asks_whether_it_still_is_so() -> None:
+    world = World(B)
+    prepared(world)
+    prepared(world)
+    assert world.agent(B.realm).runs == 1
+    first, second = (each for each in world.of(Prepared) if isinstance(each, Prepared))
+    assert (first.ready, second.ready) == (2, 2)
+    assert second.total_ns == second.duration_ns == 14 * MS
+
+
+def test_an_agent_that_forgot_everything_is_found_out_and_all_begins_anew() -> None:
+    """Killed between keys and switch, and started without its store: never half."""
+    world = World(B)
+    prepared(world)
+    agent = world.agent(B.realm)
+    for session_id in agent.servers:
+        agent.paa.drop(session_id)
+    agent.held.clear()
+    world.does(world.mn.prepare([B], world.now, deadline_s=10, hold_s=300))
+    world.run(9)
+    ended = only(world, Ended)
+    assert isinstance(ended, Ended)
+    assert ended.cause is EndCause.UNANSWERED
+    assert agent.runs == 2
+    assert world.agreed(AP)
+    assert world.agreed(OTHER)
+    assert not world.over
+
+
+def test_a_node_there_finds_out_too_and_stays() -> None:
+    world = World(B)
+    prepared(world)
+    world.does(world.mn.link(At(AP), world.now))
+    world.run(1)
+    agent = world.agent(B.realm)
+    for session_id in agent.servers:
+        agent.paa.drop(session_id)
+    world.does(world.mn.prepare([B], world.now, deadline_s=10, hold_s=300))
+    world.run(9)
+    assert agent.runs == 2
+    assert agent.serving == 2
+    assert world.mn.machines[0].state is State.SERVING
 
 
 def test_datagrams_from_elsewhere_change_nothing() -> None:

@@ -24,6 +24,7 @@ from preauthentication_lab import (
     Point,
     authority,
     put_papers,
+    restart_agent,
     start_aaa,
     start_network,
 )
@@ -171,5 +172,70 @@ def test_a_new_address_is_told_to_the_agent_at_once() -> None:
         assert told["address"] == "10.93.1.77"
         moved = await chain.aa.event("aa.address", 20, since=0)
         assert str(moved["address"]).startswith("10.93.1.77:")
+
+    with_chain(scenario)
+
+
+def test_an_agent_killed_and_started_again_still_knows_the_node() -> None:
+    """Between the keys and the switch: the association stands, at both ends and in between."""
+
+    async def scenario(chain: Chain) -> None:
+        await chain.node.start()
+        await chain.node.prepare()
+        (pmkid,) = await chain.mine()
+        chain.aa = await restart_agent(chain.aa)
+        mn = chain.hosts["mn"]
+        await mn.run("ip", "addr", "del", "10.93.1.2/24", "dev", "eth0")
+        await mn.run("ip", "addr", "add", "10.93.1.77/24", "dev", "eth0")
+        await chain.aa.event("aa.address", 20, since=0)
+        assert await chain.mine() == await chain.theirs() == [pmkid]
+        assert not chain.node.said("preauth.ended")
+        await chain.node.forget()
+        await chain.aa.event("aa.key", 20, since=0, matches=lambda e: e["change"] == "withdrawn")
+        assert pmkid not in await chain.theirs()
+
+    with_chain(scenario)
+
+
+def test_an_agent_that_lost_everything_refuses_cleanly() -> None:
+    """Its store is gone too: the node finds out, and keeps nothing that does not work."""
+
+    async def scenario(chain: Chain) -> None:
+        await chain.node.start()
+        await chain.node.prepare()
+        await chain.aa.host.remove("associations")
+        chain.aa = await restart_agent(chain.aa)
+        ready = await chain.node.prepare()
+        assert ready["ready"] == 1
+        assert await chain.mine() == await chain.theirs()
+
+    with_chain(scenario)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"server_domain": "aaa.elsewhere.example"}, "server untrusted"),
+        ({"identity": "mn@nowhere.example"}, "rejected"),
+        (
+            {
+                "method": "eap-ttls",
+                "user": "mn",
+                "password": "wrong",
+                "client_cert": "",
+                "private_key": "",
+            },
+            "rejected",
+        ),
+    ],
+    ids=("server-name", "realm", "password"),
+)
+def test_what_is_refused_leaves_nothing(wrong: dict[str, str], words: str) -> None:
+    async def scenario(chain: Chain) -> None:
+        await chain.node.start(**wrong)
+        failed = await chain.node.hear("preauth.failed", await chain.node.ask())
+        assert failed["stage"] == "authenticating"
+        assert str(failed["reason"]).startswith(words), failed
+        assert await chain.mine() == await chain.theirs() == []
 
     with_chain(scenario)
