@@ -75,6 +75,8 @@ class DhcpLease:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
+        # It runs a script when the carrier comes up: not before the keys are negotiated, please.
+        os.sched_setscheduler(self._process.pid, os.SCHED_OTHER, os.sched_param(0))
         assert self._process.stdout is not None
         os.set_blocking(self._process.stdout.fileno(), False)
         asyncio.get_running_loop().add_reader(self._process.stdout, self._read)
