@@ -114,7 +114,7 @@ class RadiusClient:
         )
         if fault is None and answer.code not in _ANSWERS:
             fault = f"code {answer.code} is no answer"
-        if fault is None and any(kind == numbers.PROXY_STATE for kind, _ in answer.attributes):
+        if fault is None and [k for k, _ in answer.attributes if k == numbers.PROXY_STATE]:
             # None was sent, so none may return (RFC 2865 s5.33): the room in which Blast-RADIUS
             # puts its collision.
             fault = "a Proxy-State that is not ours"

@@ -43,7 +43,7 @@ _ERROR_CAUSES = {
 """RFC 5176 s3.5; those that an authentication may be told."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each answer, and that costs half
 class Circumstances:
     """Of the request that was answered."""
 
@@ -145,8 +145,10 @@ def _refused(
 
 def reply_message(answer: Packet) -> str:
     """The server's words to the user, fit for one line of a log: control characters dropped."""
-    octets = b" ".join(answer.all(numbers.REPLY_MESSAGE))
-    text = octets.decode("utf-8", "replace") if octets else ""
+    said = [value for kind, value in answer.attributes if kind == numbers.REPLY_MESSAGE]
+    if not said:
+        return ""
+    text = b" ".join(said).decode("utf-8", "replace")
     return "".join(c for c in text if c.isprintable())[:_MAX_TEXT]
 
 

@@ -230,6 +230,21 @@ def test_a_server_that_dies_again_has_one_chain_of_probes() -> None:
     assert sum(isinstance(output, ServerUp) for output in wire.outcomes()) == 3
 
 
+def test_probes_do_not_multiply_when_a_server_dies_before_the_next_one_is_due() -> None:
+    wire = Wire(server("one", 1, status_server=True), attempts_per_server=1, probe_interval_s=20)
+    for start in (0, 5):
+        wire.silent = {0}
+        wire.ask(start)
+        wire.run(start + 1.5)
+        wire.silent = set()
+        wire.run(start + 4)
+    wire.silent = {0}
+    wire.ask("last")
+    wire.run(220)
+    assert [type(o).__name__ for o in wire.outcomes()].count("ServerUp") == 2
+    assert 8 <= sum(t.packet[0] == 12 for _, t in wire.sent) <= 12
+
+
 def test_all_dead_is_no_reason_not_to_ask() -> None:
     wire = Wire(ONE, TWO, THREE)
     wire.silent = {0, 1, 2}
@@ -367,6 +382,25 @@ def test_a_connection_that_breaks_is_made_anew_once() -> None:
     answer = wire.outcomes()[-1]
     assert isinstance(answer, Accepted)
     assert answer.server == "two"
+
+
+def test_a_request_that_breaks_connections_goes_elsewhere() -> None:
+    """Others are answered on each of them, so the server lives; it is this request's fault."""
+    wire = Wire(server("one", 1, transport=TLS), TWO)
+    wire.ask("before")
+    wire.silent = {0}
+    wire.ask("mn")
+    for number in range(2):
+        lane = wire.to(0)[-1][1].lane
+        wire.silent = set()
+        wire.ask(("other", number))
+        wire.silent = {0}
+        lost = [t.lane for _, t in wire.to(0) if t.packet[4:20] == wire.sent[-1][1].packet[4:20]]
+        assert lost == [lane]
+        wire.take(wire.client.lane_lost(lane, "reset", wire.now))
+    answer = wire.outcomes()[-1]
+    assert isinstance(answer, Accepted)
+    assert (answer.token, answer.server) == ("mn", "two")
 
 
 def test_the_last_connection_breaks() -> None:

@@ -129,6 +129,15 @@ def test_what_is_hidden_is_revealed(value: bytes, salt: bytes, secret: bytes) ->
     assert hiding.reveal(hidden, secret, AUTHENTICATOR) == value
 
 
+@pytest.mark.parametrize("size", [0, 15, 16, 31, 48, 255])
+def test_a_length_that_the_blocks_do_not_hold(size: int) -> None:
+    """32 octets take three blocks, and three blocks hold 32 to 47."""
+    hidden = bytearray(hiding.hide(bytes(32), SECRET, AUTHENTICATOR, b"\x80\x01"))
+    hidden[2] ^= 32 ^ size
+    with pytest.raises(DecodeError, match="length is wrong"):
+        hiding.reveal(bytes(hidden), SECRET, AUTHENTICATOR)
+
+
 def test_too_much_to_hide() -> None:
     with pytest.raises(LocalError, match="240 octets to hide"):
         hiding.hide(bytes(240), SECRET, AUTHENTICATOR, b"\x80\x00")
