@@ -110,9 +110,9 @@ def test_each_column_is_its_own_lab(tmp_path: Path) -> None:
     planned = comparing.plan(request(tmp_path))
     by_name = dict(zip([c.name for c in planned.compare.columns], planned.labs, strict=True))
     assert by_name["pre-far"].movement.start == "b2"
-    assert by_name["pre-far"].link("home").delay_ms == 60
+    assert by_name["pre-far"].link("home").delay_ms == 67
     assert by_name["mpa-near"].movement.start == "a1"
-    assert by_name["mpa-near"].link("home").delay_ms == 0
+    assert by_name["mpa-near"].link("home").delay_ms == 1
 
 
 def test_columns_left_out_take_their_checks_along(tmp_path: Path) -> None:

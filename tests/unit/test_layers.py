@@ -16,6 +16,7 @@ SOURCES = sorted(path for storey in STOREYS for path in (ROOT / storey).rglob("*
 SANS_IO = (
     "mpa_hil/events",
     "mpa_hil/mobility",
+    "mpa_hil/pana",
     "mpa_hil/scenario/movement.py",
     "mpa_hil/traffic/codecs.py",
     "mpa_hil/traffic/figures.py",
