@@ -94,7 +94,7 @@ class PreauthFailed(Event, frozen=True, kw_only=True, tag="preauth.failed"):
 
     realm: Realm
     stage: Annotated[
-        Literal["authenticating", "installing keys", "prepared"],
+        Literal["authenticating", "installing keys"],
         Meta(description="how far it got"),
     ]
     reason: Annotated[str, Meta(description="why")]

@@ -27,7 +27,6 @@ class Stage(Enum):
 
     AUTHENTICATING = "authenticating"
     INSTALLING = "installing keys"
-    PREPARED = "prepared"
 
 
 class EndCause(Enum):

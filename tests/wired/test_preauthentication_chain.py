@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -45,6 +45,7 @@ pytestmark = needs("freeradius", "hostapd", "wpa_supplicant")
 
 MAC = "02:00:00:00:0d:01"
 BSSID = "02:00:00:00:0d:0b"
+V6 = "fd00:93::"
 LINKS = (
     Link("mn", "rb", "10.93.1.2/24", "10.93.1.1/24", a_interface="eth0"),
     Link("rb", "aaa", "10.93.2.1/24", "10.93.2.2/24"),
@@ -104,7 +105,18 @@ def with_chain(scenario: Callable[[Chain], Awaitable[None]], **aaa: Any) -> None
                 security = EapTls(identity=IDENTITY, server_domain=SERVER, **papers)
                 await Supplicant(mn).add_network(NetworkProfile(b"b", security))
                 point = Point(hosts["b1"], "10.93.3.2", BSSID, f"{folder}/eth0")
-                aa = await start_network(hosts["rb"], "10.93.1.1", "10.93.2.2", {"b1": point})
+                for host, address in (("mn", f"{V6}2"), ("rb", f"{V6}1")):
+                    run = hosts[host].run
+                    await run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0")
+                    device = "eth0" if host == "mn" else "mn"
+                    await run("ip", "addr", "add", f"{address}/64", "dev", device, "nodad")
+                aa = await start_network(
+                    hosts["rb"],
+                    "10.93.1.1",
+                    "10.93.2.2",
+                    {"b1": point},
+                    addresses=["10.93.1.1", f"{V6}1"],
+                )
                 network = CandidateNetwork(
                     "b.example",
                     (PointOfAttachment("b1", b"b", BSSID, 2437),),
@@ -144,6 +156,18 @@ def test_both_daemons_hold_the_same_key(eap: dict[str, str], method: str) -> Non
         assert await chain.mine() == []
         await chain.aa.event("aa.key", 20, since=0, matches=lambda e: e["change"] == "withdrawn")
         assert key["pmkid"] not in await chain.theirs()
+
+    with_chain(scenario)
+
+
+def test_over_ipv6_just_the_same() -> None:
+    async def scenario(chain: Chain) -> None:
+        agent = Endpoint(ip_address(f"{V6}1"), 716)
+        chain.node.network = replace(chain.node.network, aa=(agent,))
+        await chain.node.start()
+        assert (await chain.node.prepare())["ready"] == 1
+        assert chain.node.said("preauth.started")[0]["aa"] == "[fd00:93::1]:716"
+        assert await chain.mine() == await chain.theirs()
 
     with_chain(scenario)
 
