@@ -35,6 +35,7 @@ TIERS = (*DEFAULT, "radio")
 HOW_TO_RADIO = (
     'needs radios that are yours to use: as root, MPA_HIL_RADIOS="wlan1 wlan2" make test-radio'
 )
+ALL_CORES = ("--numprocesses=auto", "--dist=worksteal")
 CHECKS = (
     ("ruff", "format", "--check"),
     ("ruff", "check"),
@@ -116,9 +117,9 @@ async def on_host(tiers: tuple[str, ...]) -> list[Result]:
     if "check" in tiers:
         results.append(await timed(check()))
     if "pure" in tiers:
-        results.append(await timed(here("pure", PURE)))
+        results.append(await timed(here("pure", PURE, *ALL_CORES)))
     if "fuzz" in tiers:
-        results.append(await timed(here("fuzz", FUZZ, CAMPAIGN)))
+        results.append(await timed(here("fuzz", FUZZ, CAMPAIGN, *ALL_CORES)))
     if "lab" in tiers:
         results.append(await timed(here("lab", LAB, f"--ignore={INSIDE}")))
     if "radio" in tiers:
