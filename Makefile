@@ -3,7 +3,7 @@
 .POSIX:
 .SUFFIXES:
 .PHONY: help setup setup-test demo test check test-pure test-fuzz test-wired test-lab test-radio \
-	fuzz campaign clean
+	fuzz campaign bench-aa clean
 
 PYTHON = python3
 TIERS = .venv/bin/python -m tests.tiers
@@ -17,6 +17,7 @@ help:
 	@echo 'make fuzz        a million inputs for every decoder, instead of 20,000'
 	@echo 'make campaign    attacks and faults in full, instead of a tenth'
 	@echo 'make test-radio  on real radios: MPA_HIL_RADIOS="wlan1 wlan2" make test-radio'
+	@echo 'make bench-aa    the authentication agent beside FreeRADIUS: rate, latency, memory'
 	@echo 'make clean       remove .venv/ and caches in this folder; runs/ stays'
 
 setup:
@@ -45,6 +46,9 @@ fuzz: setup-test
 
 campaign: setup-test
 	@MPA_HIL_CAMPAIGN=whole $(TIERS) fuzz wired lab
+
+bench-aa: setup-test
+	@mkdir -p runs && .venv/bin/python -m tests.bench.aa --output runs/bench-aa.json
 
 test-wired: setup-test
 	@$(TIERS) wired

@@ -15,6 +15,7 @@ SOURCES = sorted(path for storey in STOREYS for path in (ROOT / storey).rglob("*
 
 SANS_IO = (
     "mpa_hil/events",
+    "mpa_hil/eap",
     "mpa_hil/mobility",
     "mpa_hil/pana",
     "mpa_hil/scenario/movement.py",
