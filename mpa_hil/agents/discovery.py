@@ -13,8 +13,10 @@ Commands, carried out one after the other:
     learn {networks, source}    told by others: hexadecimal digits of `discovery.wire`; source
                                 `lab-file`, `own-aa` or `other-aa`              discovery.learnt
     lease {agents, dns, lease_s?}  what DHCP named here: AAs, DNS servers       discovery.learnt
+    here                        which network is this; ask DNS for its AA       discovery.here
     look {best?}                ask the access points and DNS                   discovery.candidates
     candidates {best?}          without asking                                  discovery.candidates
+    close {forget?}             let the supplicant go, and what is known        discovery.closed
 
 A `look` takes a frame or two each way, and a second for each SSID of which the access point knows
 no neighbour; so it is done early, not at the switch.
@@ -72,8 +74,10 @@ class DiscoveryProcess:
             "open": self._do_open,
             "learn": self._do_learn,
             "lease": self._do_lease,
+            "here": self._do_here,
             "look": self._do_look,
             "candidates": self._do_candidates,
+            "close": self._do_close,
         }
         while True:
             command = await self._commands.get()
@@ -91,18 +95,14 @@ class DiscoveryProcess:
 
     async def shut(self) -> None:
         """Let the supplicant go, and remember."""
-        control, self._control = self._control, None
-        if control is not None:
-            await control.close()
+        await self._let_go()
         if self._memory is not None:
             files.save(self._memory, self._search.cache, _now())
 
     async def _do_open(self, fields: Fields) -> None:
         path = fields.text("control")
         fields.done()
-        control, self._control = self._control, None
-        if control is not None:
-            await control.close()
+        await self._let_go()
         control = ControlClient(path)
         await control.open()
         self._control = control
@@ -137,25 +137,49 @@ class DiscoveryProcess:
             self._search.leased(agents, place, time.monotonic_ns(), lifetime_s=lifetime_s)
         self._console.emit("discovery.learnt", source=Source.DHCP.value, count=len(agents))
 
+    async def _do_here(self, fields: Fields) -> None:
+        fields.done()
+        place = await self._somewhere()
+        await self._ask_all(self._search.here(place, time.monotonic_ns()))
+        own = self._search.cache.here(time.monotonic_ns(), place)
+        if own is None:
+            self._console.emit("discovery.here", bssid=place.bssid)
+            return
+        self._console.emit(
+            "discovery.here",
+            bssid=place.bssid,
+            realm=own.network.realm,
+            trust=own.trust.name.lower(),
+            networks=wire.encode((own.network,)).hex(),
+        )
+
     async def _do_look(self, fields: Fields) -> None:
         best = fields.integer("best", 0, 0, wire.MAX_NETWORKS)
         fields.done()
-        control = self._opened()
-        place = await self._place(control)
-        if place is None:
-            raise LocalError("the node is on no access point", where="discovery", remedy="join one")
+        place = await self._somewhere()
         now_ns = time.monotonic_ns()
         self._search.cache.expire(now_ns)
-        asks = Neighborhood(control)
-        questions = deque(self._search.look(place, now_ns))
-        while questions:
-            questions += await self._ask(asks, questions.popleft())
+        await self._ask_all(self._search.look(place, now_ns))
         self._tell(place, best)
 
     async def _do_candidates(self, fields: Fields) -> None:
         best = fields.integer("best", 0, 0, wire.MAX_NETWORKS)
         fields.done()
         self._tell(await self._place(self._opened()), best)
+
+    async def _do_close(self, fields: Fields) -> None:
+        forget = fields.truth("forget", False)
+        fields.done()
+        await self._let_go()
+        if forget:
+            self._search, self._servers = Search(Cache()), ()
+        self._console.emit("discovery.closed")
+
+    async def _ask_all(self, first: Iterable[Question]) -> None:
+        asks = Neighborhood(self._opened())
+        questions = deque(first)
+        while questions:
+            questions += await self._ask(asks, questions.popleft())
 
     async def _ask(self, asks: Neighborhood, question: Question) -> tuple[Question, ...]:
         asked_ns = time.monotonic_ns()
@@ -199,6 +223,17 @@ class DiscoveryProcess:
         if self._control is None:
             raise LocalError(_WITHOUT, where="discovery", remedy="open one first")
         return self._control
+
+    async def _let_go(self) -> None:
+        control, self._control = self._control, None
+        if control is not None:
+            await control.close()
+
+    async def _somewhere(self) -> Place:
+        place = await self._place(self._opened())
+        if place is None:
+            raise LocalError("the node is on no access point", where="discovery", remedy="join one")
+        return place
 
     async def _place(self, control: ControlClient) -> Place | None:
         status = await Supplicant(control).status()

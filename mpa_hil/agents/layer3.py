@@ -216,7 +216,13 @@ class Layer3:
             self._finish()
         router = event.routers[0] if event.routers else ""
         self._console.emit(
-            "dhcp.bound", now_ns, address=event.address, router=router, lease_s=event.lease_s
+            "dhcp.bound",
+            now_ns,
+            address=event.address,
+            router=router,
+            lease_s=event.lease_s,
+            dns=event.dns,
+            paa=event.paa,
         )
 
     def _on_bound(self, care_of: IPv4Address) -> None:

@@ -12,11 +12,15 @@ Configuration (JSON object):
 
 Commands, one after the other, each answered by an event:
 
-    open {control}                      take over a supplicant        mobile_node.opened
+    open {control, networks?}           take over a supplicant        mobile_node.opened
+    learn {network, ssid, bssid, frequency_mhz, pmf}  one more AP     mobile_node.learnt
     attach {network, LAYER3}            join, get an address, bind    mobile_node.attached
     preauthenticate {network}           802.11i's, by the present AP  mobile_node.preauthenticated
     arm {network, leave_dbm, LAYER3, scan?, fresh_scan?, hold?, roam?}  mobile_node.armed
     close                               give all of it back           mobile_node.detached
+
+`open` names the configured networks to know (none named: all), `learn` one that was discovered, its
+SSID in hexadecimal digits; the credentials are the node's own (`eap_tls`).
 
 LAYER3 is {rapid_commit, keep_address?, same_link?} for DHCP (keep_address: also without a carrier;
 same_link: the next access point is on the same link), or {static, router, router_mac}: address with
@@ -45,7 +49,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.layer3 import Layer3, Plan
-from mpa_hil.agents.networks import read_networks
+from mpa_hil.agents.networks import Networks
 from mpa_hil.agents.stdio import Console, Json, main
 from mpa_hil.agents.switch_hold import SwitchHold
 from mpa_hil.handover.link_phases import LinkPhases, Mark
@@ -73,7 +77,7 @@ class MobileNodeProcess:
         self._console = console
         self._interface = fields.text("interface")
         workdir = fields.text("workdir")
-        self._profiles, self._frequencies = read_networks(fields)
+        self._networks = Networks(fields)
         self._layer3 = Layer3(fields, self._interface, workdir, console, self)
         self._hold_key = fields.key("hold_key", 16) if fields.has("hold_key") else b""
         fields.done()
@@ -92,16 +96,25 @@ class MobileNodeProcess:
         self._hold: SwitchHold | None = None
 
     async def open(self, fields: Fields) -> None:
-        """Connect to a supplicant and give it all networks."""
+        """Connect to a supplicant and give it the networks that the node knows."""
         client = ControlClient(fields.text("control"))
+        known = fields.texts("networks")
         fields.done()
+        self._networks.begin(known)
         await client.open()
         self._client = client
         client.on_event(self._on_event)
         supplicant = Supplicant(client)
-        for name, profile in self._profiles.items():
+        for name, profile in self._networks.profiles.items():
             self._ids[name] = await supplicant.add_network(profile)
         self._console.emit("mobile_node.opened", networks=len(self._ids))
+
+    async def learn(self, fields: Fields) -> None:
+        """Take up an access point that was discovered."""
+        supplicant = self._supplicant()
+        name = self._networks.learn(fields)
+        self._ids[name] = await supplicant.add_network(self._networks.profile(name))
+        self._console.emit("mobile_node.learnt", network=name)
 
     async def attach(self, fields: Fields) -> None:
         """Join a network from nothing."""
@@ -110,7 +123,8 @@ class MobileNodeProcess:
         plan = Plan.read(fields)
         fields.done()
         self._connected.clear()
-        await supplicant.select_network(self._ids[name], frequencies_mhz=(self._frequencies[name],))
+        frequencies_mhz = (self._networks.frequency_mhz(name),)
+        await supplicant.select_network(self._ids[name], frequencies_mhz=frequencies_mhz)
         try:
             await asyncio.wait_for(self._connected.wait(), _CONNECT_BOUND_S)
         except TimeoutError:
@@ -129,7 +143,7 @@ class MobileNodeProcess:
         self.phase("pre-authentication", time.monotonic_ns(), cause="command")
         try:
             end = await supplicant.preauthenticate_and_wait(
-                self._profiles[name].bssid or "", timeout_s=_CONNECT_BOUND_S
+                self._networks.profile(name).bssid or "", timeout_s=_CONNECT_BOUND_S
             )
         except MpaError as error:
             self.phase("pre-authentication", time.monotonic_ns(), "failed", str(error))
@@ -158,7 +172,7 @@ class MobileNodeProcess:
         self._select = Supplicant.select_command(self._ids[name], scan)
         if roam:
             await self._allow_roaming(supplicant)
-            self._select = Supplicant.roam_command(self._profiles[name].bssid or "")
+            self._select = Supplicant.roam_command(self._networks.profile(name).bssid or "")
         self._threshold_dbm = threshold_dbm
         self._armed = plan
         gc.collect()
@@ -220,7 +234,7 @@ class MobileNodeProcess:
             await supplicant.set_network(present, "bssid", "any")
 
     def _network(self, fields: Fields) -> str:
-        return fields.choice("network", tuple(self._profiles))
+        return fields.choice("network", tuple(self._ids))
 
     def _prepare_hold(self, plan: Plan) -> None:
         if plan.static is None or not self._hold_key:
@@ -340,6 +354,7 @@ async def _serve(config: Json, console: Console) -> None:
     process = MobileNodeProcess(fields, console)
     verbs: Mapping[str, Callable[[Fields], Awaitable[None]]] = {
         "open": process.open,
+        "learn": process.learn,
         "attach": process.attach,
         "preauthenticate": process.preauthenticate,
         "arm": process.arm,

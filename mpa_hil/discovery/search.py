@@ -7,7 +7,7 @@ address. Every question is asked at most once between two looks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from mpa_hil.mobility.interface import Address
@@ -68,13 +68,15 @@ class Search:
         self._place = place
         self._asked.clear()
         self._strangers.clear()
+        return self._fresh((AskAnqp(place.bssid),)) + self._reports(now_ns) + self._names(now_ns)
+
+    def here(self, place: Place, now_ns: int) -> tuple[Question, ...]:
+        """Begin anew at a place: what to ask to know the agent of the network that we are in."""
+        self._place = place
+        self._asked.clear()
+        self._strangers.clear()
         own = self.cache.here(now_ns, place)
-        ssids: dict[bytes, None] = {}
-        for candidate in self.cache.networks(now_ns, place):
-            if own is None or candidate.network.realm != own.network.realm:
-                ssids.update(dict.fromkeys(point.ssid for point in candidate.network.points))
-        reports = map(AskReport, list(ssids)[:MAX_SSIDS])
-        return self._fresh((AskAnqp(place.bssid), *reports)) + self._names(now_ns)
+        return () if own is None else self._fresh(_agents_of([own.network]))
 
     def reported(
         self, reports: Iterable[NeighborReport], asked_ns: int, now_ns: int
@@ -97,9 +99,8 @@ class Search:
         if point is not None and told.domain_names:
             network = CandidateNetwork(told.domain_names[0], (point,))
             self._learn((network,), Source.ANQP, asked_ns)
-        if told.reports:
-            return self.reported(told.reports, asked_ns, now_ns)
-        return self._names(now_ns)
+        more = self.reported(told.reports, asked_ns, now_ns) if told.reports else ()
+        return more + self._reports(now_ns) + self._names(now_ns)
 
     def named(self, question: AskName, addresses: Iterable[Address], asked_ns: int) -> None:
         """The addresses of a network's AA; they hold wherever the question was asked."""
@@ -129,14 +130,31 @@ class Search:
     def _learn(self, networks: Iterable[CandidateNetwork], source: Source, asked_ns: int) -> None:
         self.cache.learn((Learnt(each, source, asked_ns) for each in networks), self._place)
 
+    def _reports(self, now_ns: int) -> tuple[Question, ...]:
+        """Neighbours of each SSID that other networks have, as far as they are known by now."""
+        if self._place is None:
+            return ()
+        own = self.cache.here(now_ns, self._place)
+        ssids: dict[bytes, None] = {}
+        for candidate in self.cache.networks(now_ns, self._place):
+            if own is None or candidate.network.realm != own.network.realm:
+                ssids.update(dict.fromkeys(point.ssid for point in candidate.network.points))
+        room = MAX_SSIDS - sum(isinstance(each, AskReport) for each in self._asked)
+        unasked = [ask for ssid in ssids if (ask := AskReport(ssid)) not in self._asked]
+        return self._fresh(unasked[: max(0, room)])
+
     def _names(self, now_ns: int) -> tuple[Question, ...]:
-        lacking = (each for each in self._known(now_ns) if each.points and not each.aa)
-        return self._fresh(
-            AskName(each.realm, each.aa_identity or f"{AGENT_LABEL}.{each.realm}")
-            for each in lacking
-        )
+        return self._fresh(_agents_of(each for each in self._known(now_ns) if each.points))
 
     def _fresh(self, questions: Iterable[Question]) -> tuple[Question, ...]:
         fresh = tuple(each for each in questions if each not in self._asked)
         self._asked.update(fresh)
         return fresh
+
+
+def _agents_of(networks: Iterable[CandidateNetwork]) -> Iterator[AskName]:
+    """Questions for the agents of those networks that lack one."""
+    for network in networks:
+        if not network.aa:
+            name = network.aa_identity or f"{AGENT_LABEL}.{network.realm}"
+            yield AskName(network.realm, name)

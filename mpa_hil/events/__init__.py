@@ -37,6 +37,8 @@ from .authentication import (
 from .base import Event
 from .discovery import (
     DiscoveryCandidates,
+    DiscoveryClosed,
+    DiscoveryHere,
     DiscoveryLearnt,
     DiscoveryOpened,
     DiscoveryReady,
@@ -60,6 +62,7 @@ from .mobile import (
     MobileNodeArmed,
     MobileNodeAttached,
     MobileNodeDetached,
+    MobileNodeLearnt,
     MobileNodeOpened,
     MobileNodePreauthenticated,
     MobileNodeReady,
@@ -161,11 +164,14 @@ AnyEvent = (
     | MobileNodePreauthenticated
     | MobileNodeArmed
     | MobileNodeDetached
+    | MobileNodeLearnt
     | DiscoveryReady
     | DiscoveryOpened
     | DiscoveryLearnt
     | DiscoveryUnanswered
     | DiscoveryCandidates
+    | DiscoveryClosed
+    | DiscoveryHere
     | PreauthReady
     | PreauthOpened
     | PreauthClosed
@@ -282,6 +288,7 @@ __all__ = [
     "MobileNodeArmed",
     "MobileNodeAttached",
     "MobileNodeDetached",
+    "MobileNodeLearnt",
     "MobileNodeOpened",
     "MobileNodePreauthenticated",
     "MobileNodeReady",

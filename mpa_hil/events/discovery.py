@@ -38,6 +38,15 @@ class DiscoveryUnanswered(Event, frozen=True, kw_only=True, tag="discovery.unans
     reason: Annotated[str, Meta(description="what went wrong")]
 
 
+class DiscoveryHere(Event, frozen=True, kw_only=True, tag="discovery.here"):
+    """The network that the MN is in, as far as it is known."""
+
+    bssid: Bssid = ""
+    realm: Annotated[str, Meta(description="of the network; empty: not known")] = ""
+    trust: Annotated[str, Meta(description="of its agent, by name")] = ""
+    networks: Annotated[str, Meta(description="its description, in hex")] = ""
+
+
 class DiscoveryCandidates(Event, frozen=True, kw_only=True, tag="discovery.candidates"):
     """The networks to prepare for from here, the best first."""
 
@@ -45,3 +54,7 @@ class DiscoveryCandidates(Event, frozen=True, kw_only=True, tag="discovery.candi
     realms: Annotated[list[str], Meta(description="of the networks")]
     trust: Annotated[list[str], Meta(description="of each network's agent, by name")]
     networks: Annotated[str, Meta(description="their descriptions (docs/discovery.md), in hex")]
+
+
+class DiscoveryClosed(Event, frozen=True, kw_only=True, tag="discovery.closed"):
+    """It let the supplicant go."""

@@ -14,9 +14,15 @@ class MobileNodeReady(Event, frozen=True, kw_only=True, tag="mobile_node.ready")
 
 
 class MobileNodeOpened(Event, frozen=True, kw_only=True, tag="mobile_node.opened"):
-    """The MN's agent speaks to a supplicant, which knows all networks."""
+    """The MN's agent speaks to a supplicant, which knows all networks that the MN knows."""
 
     networks: Annotated[int, Meta(description="networks that it was given", ge=0)] = 0
+
+
+class MobileNodeLearnt(Event, frozen=True, kw_only=True, tag="mobile_node.learnt"):
+    """The supplicant knows one more access point."""
+
+    network: Annotated[str, Meta(description="the access point; its BSSID if it has no name")]
 
 
 class MobileNodeAttached(Event, frozen=True, kw_only=True, tag="mobile_node.attached"):

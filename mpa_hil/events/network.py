@@ -30,6 +30,10 @@ class DhcpBound(Event, frozen=True, kw_only=True, tag="dhcp.bound"):
     address: Annotated[str, Meta(description="the address")]
     router: Annotated[str, Meta(description="default router")] = ""
     lease_s: Annotated[int, Meta(description="lease time, s", ge=0)] = 0
+    dns: Annotated[tuple[str, ...], Meta(description="DNS servers")] = ()
+    paa: Annotated[
+        tuple[str, ...], Meta(description="authentication agents (RFC 5192 option 136)")
+    ] = ()
 
 
 class Mip4Request(Event, frozen=True, kw_only=True, tag="mip4.request"):

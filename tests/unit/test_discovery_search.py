@@ -70,7 +70,7 @@ def test_from_a_stranger_to_a_candidate() -> None:
     assert search.reported([STRANGER], S, S) == (AskAnqp(STRANGER.bssid),)
     told = Told(domain_names=("c.example",))
     question = AskName("c.example", "aa.c.example")
-    assert search.told(STRANGER.bssid, told, S, S) == (question,)
+    assert search.told(STRANGER.bssid, told, S, S) == (AskReport(b"operator-c"), question)
     assert realms(search) == []
     search.named(question, [ip_address("10.3.0.1")], S)
     (found,) = search.candidates(S)
@@ -111,9 +111,37 @@ def test_a_description_without_an_agent_asks_for_it_by_its_name() -> None:
     search = search_of(A)
     search.look(HERE, S)
     asked = search.told(HERE.bssid, Told(networks=(replace(B, aa=()),)), S, S)
-    assert asked == (AskName("b.example", "aa.b.example"),)
+    assert AskName("b.example", "aa.b.example") in asked
     search.named(AskName("b.example", "aa.b.example"), [ip_address("127.0.0.1")], S)
     assert realms(search) == []  # an address of nobody
+
+
+def test_neighbours_are_asked_for_as_soon_as_their_network_is_known() -> None:
+    """R26: the access point's element tells of B; its 802.11k report may know more of B."""
+    search = search_of(A)
+    assert search.look(HERE, S) == (AskAnqp(HERE.bssid),)
+    asked = search.told(HERE.bssid, Told(networks=(B,)), S, S)
+    assert asked == tuple(AskReport(point.ssid) for point in B.points)
+    assert search.told(HERE.bssid, Told(networks=(B,)), S, S) == ()
+    crowd = CandidateNetwork(
+        "c.example",
+        tuple(
+            replace(B1, ssid=b"c%d" % n, bssid=f"02:00:00:00:cc:{n:02x}") for n in range(MAX_SSIDS)
+        ),
+        B.aa,
+    )
+    assert len(search.told(HERE.bssid, Told(networks=(crowd,)), S, S)) == MAX_SSIDS - len(asked)
+
+
+def test_the_agent_where_we_are_is_asked_for_by_name_unless_it_is_known() -> None:
+    """RFC 5192 or DNS: no other network is asked about, and the access point is not."""
+    search = search_of(replace(A, aa=()), replace(B, aa=()))
+    question = AskName("a.example", "aa.a.example")
+    assert search.here(HERE, S) == (question,)
+    search.named(question, [ip_address("10.1.0.1")], S)
+    assert search.here(HERE, S) == ()
+    assert search_of(A).here(HERE, S) == ()
+    assert search_of().here(HERE, S) == ()
 
 
 def test_a_name_never_overrides_what_was_vouched_for() -> None:
