@@ -50,6 +50,8 @@ from mpa_hil.radius import interface as radius
 from mpa_hil.radius.device_keys import DeviceKeyAnswerer, StationKey
 from mpa_hil.radius.transport import RadiusPorts
 
+_COLLECT = (50_000, 20, 100)
+"""Thresholds of the cycle collector: associations are many and no cycles, it seldom finds any."""
 _FAREWELL_S = 3.0
 """How long recipients may take to confirm that they have no key any more, at the end."""
 
@@ -118,6 +120,7 @@ class AuthenticationAgentProcess:
                 dropped=dropped,
             )
             gc.freeze()  # what is there now stays: the collector need not look at it again
+            gc.set_threshold(*_COLLECT)
             links = [link.run() for link in self._links.values()]
             sync = [self._journal.run()] if self._journal is not None else []
             try:

@@ -21,6 +21,7 @@ _LINE_LIMIT = 1 << 20
 """Octets; a longer command line is no command."""
 
 Json = dict[str, object]
+_encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
 
 
 class Console:
@@ -48,7 +49,7 @@ class Console:
         """
         stamp = time.monotonic_ns() if t_ns is None else t_ns
         event = {"t_ns": stamp, "host": self._host, "agent": self._agent, "type": kind, **fields}
-        line = json.dumps(event, default=str, separators=(",", ":")).encode() + b"\n"
+        line = _encode(event).encode() + b"\n"
         try:
             while line:
                 line = line[os.write(sys.stdout.fileno(), line) :]

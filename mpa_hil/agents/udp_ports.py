@@ -16,6 +16,9 @@ _LONGEST = 65536
 _BUFFER_OCTETS = 4 << 20
 """Receive buffer asked for: a burst of some thousand MNs waits in it instead of being lost."""
 
+_KNOWN_SOURCES = 4096
+"""Sources whose addresses are not parsed anew for each datagram."""
+
 Receive = Callable[[bytes, Endpoint], None]
 
 
@@ -36,6 +39,8 @@ class UdpPort:
         self.address = address
         self._receive = receive
         self._done = done
+        self._sources: dict[tuple[str, int], Endpoint] = {}
+        self._names: dict[Endpoint, tuple[str, int]] = {}
         self._parse: type[IPv4Address] | type[IPv6Address] = type(address)
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -56,8 +61,9 @@ class UdpPort:
 
     def send(self, datagram: bytes, destination: Endpoint) -> None:
         """Send. What cannot be sent is lost, as on the way; machines repeat what matters."""
+        name = self._names.get(destination) or (str(destination.address), destination.port)
         try:
-            self._socket.sendto(datagram, (str(destination.address), destination.port))
+            self._socket.sendto(datagram, name)
         except OSError:
             return
 
@@ -74,5 +80,14 @@ class UdpPort:
                 break
             except OSError:
                 continue  # an ICMP error about an earlier datagram
-            self._receive(datagram, Endpoint(self._parse(source[0].partition("%")[0]), source[1]))
+            self._receive(datagram, self._sources.get(source) or self._endpoint(source))
         self._done()
+
+    def _endpoint(self, source: tuple[str, int]) -> Endpoint:
+        endpoint = Endpoint(self._parse(source[0].partition("%")[0]), source[1])
+        if len(self._sources) >= _KNOWN_SOURCES:  # a flood: those who stay are soon known again
+            self._sources.clear()
+            self._names.clear()
+        self._sources[source] = endpoint
+        self._names[endpoint] = source
+        return endpoint

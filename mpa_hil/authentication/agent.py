@@ -328,8 +328,8 @@ class AuthenticationAgent:
 
     def _limit(self, association: Association, now: Instant) -> None:
         """No identity has more than its share; the association that was made first goes first."""
-        sessions = self.associations.of_identity(association.mobile_node)
-        for session_id in sessions[: -self._settings.limits.sessions_per_identity]:
+        limit = self._settings.limits.sessions_per_identity
+        for session_id in self.associations.beyond(limit, association.mobile_node):
             older = self.associations.get(session_id)
             if older is not None:
                 cause = TerminationCause.ADMINISTRATIVE

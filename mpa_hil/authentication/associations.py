@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from mpa_hil.authentication.service import Seal
 from mpa_hil.authentication.states import Cue, State, follow
@@ -84,9 +85,10 @@ class Associations:
         session_id = self._by_station.get(station)
         return None if session_id is None else self._by_session.get(session_id)
 
-    def of_identity(self, mobile_node: str) -> tuple[int, ...]:
-        """Sessions of one identity, the oldest first."""
-        return tuple(self._by_identity.get(mobile_node, ()))
+    def beyond(self, limit: int, mobile_node: str) -> tuple[int, ...]:
+        """The oldest sessions of one identity, but for so many newest."""
+        known = self._by_identity.get(mobile_node, {})
+        return tuple(islice(known, len(known) - limit)) if len(known) > limit else ()
 
     def add(self, association: Association) -> None:
         """Keep a new one."""

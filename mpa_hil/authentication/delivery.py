@@ -51,6 +51,8 @@ class Deliveries:
         self._points: dict[str, str] = {}
         self._agents: list[tuple[Recipient, bytes]] = []
         self._declined: dict[bytes, str] = {}
+        self._soonest_ns: int | None = None
+        """No distributor has anything to do before; `expire` at this time finds the next."""
         for recipient in recipients:
             if recipient.name in self._lines:
                 raise LocalError("two recipients of keys have this name", where=recipient.name)
@@ -120,15 +122,17 @@ class Deliveries:
 
     def expire(self, now: Instant) -> None:
         """Do what is due."""
+        if self._soonest_ns is None or self._soonest_ns > now.monotonic_ns:
+            return
+        self._soonest_ns = None
         for recipient, line in self._lines.items():
             deadline_ns = line.next_deadline()
-            if deadline_ns is not None and deadline_ns <= now.monotonic_ns:
-                self._carry_out(recipient, line.expire(now), now)
+            due = deadline_ns is not None and deadline_ns <= now.monotonic_ns
+            self._carry_out(recipient, line.expire(now) if due else (), now)
 
     def next_deadline(self) -> int | None:
-        """Monotonic nanoseconds of the next thing to do, or None."""
-        times = (line.next_deadline() for line in self._lines.values())
-        return min((time for time in times if time is not None), default=None)
+        """Monotonic nanoseconds of the next thing to do (or a little earlier), or None."""
+        return self._soonest_ns
 
     def _give(
         self, association: Association, key: Key, where: Placed, station: bytes, now: Instant
@@ -141,6 +145,9 @@ class Deliveries:
     def _carry_out(
         self, recipient: str, outputs: Iterable[distributor.Output], now: Instant
     ) -> None:
+        due_ns = self._lines[recipient].next_deadline()
+        if due_ns is not None and (self._soonest_ns is None or due_ns < self._soonest_ns):
+            self._soonest_ns = due_ns
         for output in outputs:
             if isinstance(output, distributor.Transmit):
                 self._emit(ToRecipient(recipient, output.octets))

@@ -30,6 +30,8 @@ _COMPACT_FLOOR = 1000
 _SYNC_S = 0.05
 """Changes within this time reach the disk together."""
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -145,7 +147,7 @@ class Journal:
 
 
 def _line(session_id: int, values: dict[str, object] | None) -> bytes:
-    body = json.dumps([session_id, values], separators=(",", ":")).encode()
+    body = _encode([session_id, values]).encode()
     return sha256(body).hexdigest()[:_DIGEST_DIGITS].encode() + b" " + body + b"\n"
 
 

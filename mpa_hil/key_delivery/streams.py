@@ -66,57 +66,112 @@ class AuthorityLink:
         self._port = port
         self._context = context
         self._user = user
-        self._writer: asyncio.StreamWriter | None = None
+        self._line: _Line | None = None
 
     async def run(self) -> None:
         """Connect and stay connected, until cancelled."""
+        loop = asyncio.get_running_loop()
         pause_s = FIRST_PAUSE_S
         while True:
             try:
                 async with asyncio.timeout(HANDSHAKE_S):
-                    reader, writer = await asyncio.open_connection(
-                        self._address, self._port, ssl=self._context, server_hostname=""
+                    _, line = await loop.create_connection(
+                        lambda: _Line(self.name, self._user),
+                        self._address,
+                        self._port,
+                        ssl=self._context,
+                        server_hostname="",
                     )
             except (OSError, ssl.SSLError, TimeoutError) as error:
                 self._user.recipient_lost(self.name, _text(error))
             else:
                 try:
-                    if await self._serve(reader, writer):
+                    self._line = line
+                    if await line.serve():
                         pause_s = FIRST_PAUSE_S
                 finally:
-                    self._writer = None
-                    writer.transport.abort()
+                    self._line = None
+                    line.close()
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
     def write(self, octets: bytes) -> None:
         """Send, if there is a connection."""
-        if self._writer is None or self._writer.is_closing():
-            return
-        self._writer.write(octets)
-        if self._writer.transport.get_write_buffer_size() > _BACKLOG_OCTETS:
-            self.close()
+        if self._line is not None:
+            self._line.write(octets)
 
     def close(self) -> None:
         """Break the connection; `run` makes another."""
-        if self._writer is not None:
-            self._writer.transport.abort()
+        if self._line is not None:
+            self._line.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+
+class _Line(asyncio.Protocol):
+    """One connection of an `AuthorityLink`. What is written within one round of the event loop
+    leaves in one TLS record."""
+
+    def __init__(self, name: str, user: LinkUser) -> None:
+        self._name = name
+        self._user = user
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._serving = False
+        self._early = b""
+        self._over: asyncio.Future[str] = self._loop.create_future()
+        self._pending: list[bytes] = []
+
+    async def serve(self) -> bool:
         """Pass octets on until the end; whether the recipient was the right one."""
-        if self.name not in peer_names(writer.get_extra_info("ssl_object")):
-            self._user.recipient_lost(self.name, "its certificate is another's")
+        transport = self._transport
+        if transport is None:
+            self._user.recipient_lost(self._name, await self._over)
             return False
-        self._writer = writer
-        reason = "it closed the connection"
-        self._user.recipient_connected(self.name)
-        try:
-            while octets := await reader.read(_CHUNK_OCTETS):
-                self._user.recipient_received(self.name, octets)
-        except (OSError, ssl.SSLError) as error:
-            reason = _text(error)
-        self._user.recipient_lost(self.name, reason)
+        if self._name not in peer_names(transport.get_extra_info("ssl_object")):
+            self._user.recipient_lost(self._name, "its certificate is another's")
+            return False
+        self._serving = True
+        self._user.recipient_connected(self._name)
+        if self._early:
+            self._user.recipient_received(self._name, self._early)
+        self._user.recipient_lost(self._name, await self._over)
         return True
+
+    def write(self, octets: bytes) -> None:
+        """Send at the end of this round."""
+        if not self._pending:
+            self._loop.call_soon(self._flush)
+        self._pending.append(octets)
+
+    def close(self) -> None:
+        """Break the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        if self._serving:
+            self._user.recipient_received(self._name, data)
+        elif len(self._early) < _CHUNK_OCTETS:  # nothing is due before our Hello
+            self._early += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        self._transport = None
+        if not self._over.done():
+            self._over.set_result(_text(exc) if exc else "the connection was closed")
+
+    def _flush(self) -> None:
+        octets, self._pending = b"".join(self._pending), []
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.write(octets)
+            if transport.get_write_buffer_size() > _BACKLOG_OCTETS:
+                transport.abort()
 
 
 class Keeper(Protocol):
