@@ -3,11 +3,13 @@ real processes on boxes that a test has made, with radios or without."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from mpa_hil.discovery import wire
 from mpa_hil.discovery.description import CandidateNetwork
@@ -23,6 +25,7 @@ SECRET = freeradius.new_secret()
 PASSWORD = "correct-horse"
 PAPERS = {"ca_cert": "ca.pem", "client_cert": "mn.pem", "private_key": "mn.key"}
 PATIENCE_S = 60
+T = TypeVar("T")
 
 
 def authority(name: str = "home") -> LabCa:
@@ -56,6 +59,36 @@ async def put_operator_papers(host: Host, ca: LabCa, own: Credentials) -> dict[s
     for name, data in zip(names.values(), (ca.certificate, own.certificate, own.key), strict=True):
         await host.put(name, data)
     return {key: f"{host.workdir}/{name}" for key, name in names.items()}
+
+
+class Standing(Generic[T]):
+    """Something that several tests use, with the event loop that it lives on."""
+
+    def __init__(self, runner: asyncio.Runner, value: T) -> None:
+        self.value = value
+        self._runner = runner
+
+    def run(self, scenario: Callable[[T], Coroutine[Any, Any, None]]) -> None:
+        """Run a scenario on it."""
+        self._runner.run(scenario(self.value))
+
+
+@contextlib.contextmanager
+def standing(context: contextlib.AbstractAsyncContextManager[T]) -> Iterator[Standing[T]]:
+    """Set something up once, for a fixture of a module; the guest needs a minute for a lab."""
+
+    async def enter() -> T:
+        return await context.__aenter__()
+
+    async def leave() -> None:
+        await context.__aexit__(None, None, None)
+
+    with asyncio.Runner() as runner:
+        value = runner.run(enter())
+        try:
+            yield Standing(runner, value)
+        finally:
+            runner.run(leave())
 
 
 @dataclass(frozen=True)
