@@ -48,12 +48,15 @@ from mpa_hil.key_delivery.tls import DELIVERY_PORT, TlsFiles
 from mpa_hil.keys import Usage, address_identifier, bssid_identifier
 from mpa_hil.mobility.interface import Address, Endpoint
 from mpa_hil.pana.numbers import PANA_PORT
-from mpa_hil.pana.settings import PaaSettings
+from mpa_hil.pana.settings import PaaSettings, Retransmission, Timing
 from mpa_hil.radius import device_keys
 from mpa_hil.radius.interface import ClientSettings, Server, Transport, Tuning
 from mpa_hil.radius.transport import TlsIdentity
 
 _RADIUS_PORT = 1812
+_REQUESTS = Retransmission(initial_s=1, maximum_s=4, attempts=10, duration_s=0)
+"""As RFC 5191 s9.1, but for the longest wait: an MN that prepares has seconds, not half a minute
+(s5.2 leaves timers to the deployment)."""
 _ROLES = {"ca": Usage.MN_CA, "ar": Usage.MN_AR, "ep": Usage.PMK}
 
 
@@ -110,7 +113,10 @@ class AuthenticationAgentSettings:
             own_networks=_prefixes(fields, "own_networks"),
             admission=replace(admission, networks=known),
             limits=limits,
-            pana=PaaSettings(relays=frozenset(_optional_addresses(fields, "relays"))),
+            pana=PaaSettings(
+                timing=Timing(request=_REQUESTS),
+                relays=frozenset(_optional_addresses(fields, "relays")),
+            ),
         )
         settings = cls(
             agent,

@@ -87,8 +87,10 @@ class Associations:
 
     def beyond(self, limit: int, mobile_node: str) -> tuple[int, ...]:
         """The oldest sessions of one identity, but for so many newest."""
-        known = self._by_identity.get(mobile_node, {})
-        return tuple(islice(known, len(known) - limit)) if len(known) > limit else ()
+        known = self._by_identity.get(mobile_node)
+        if known is None or len(known) <= limit:
+            return ()
+        return tuple(islice(known, len(known) - limit))
 
     def add(self, association: Association) -> None:
         """Keep a new one."""
