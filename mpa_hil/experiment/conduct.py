@@ -169,14 +169,14 @@ async def _prepare(lab: Lab, chosen: Reactive | L2Floor) -> None:
             network=_target(lab.scenario).new,
         )
     elif isinstance(chosen, MpaLevel1):
-        await lab.prepare(_target(lab.scenario).new, chosen.deadline_s)
+        await lab.prepare(_target(lab.scenario).new, chosen)
 
 
 async def _arm(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor) -> None:
     scenario = lab.scenario
     wanted = _target(scenario)
     known = isinstance(chosen, L2Floor) or chosen.scan == "known"
-    frequencies = [scenario.ap(wanted.new).frequency_mhz] if known else []
+    frequencies = [lab.frequency_mhz(wanted.new)] if known else []
     hold = isinstance(chosen, L2Floor) and chosen.hold and spec.kind != "control"
     await lab.ask(
         "arm",
@@ -332,7 +332,8 @@ def _events(lab: Lab, traces: _Traces) -> Iterator[bytes]:
 
 
 def _agents(lab: Lab) -> list[Agent]:
-    some = (lab.mobile_node, lab.home_agent, lab.holder, lab.preauthenticator, *lab.domain_agents)
+    ahead = lab.preparing.agents if lab.preparing is not None else ()
+    some = (lab.mobile_node, lab.home_agent, lab.holder, *ahead, *lab.domain_agents)
     return [agent for agent in some if agent is not None]
 
 

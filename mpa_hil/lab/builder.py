@@ -15,9 +15,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
-from mpa_hil.lab import agents, air, mpa_agents, mpa_servers, plan, servers
+from mpa_hil.lab import agents, air, mpa_agents, neighbourhood, plan, servers
+from mpa_hil.lab.preparing import Preparing
 from mpa_hil.lab.secrets import Papers, draw, given_papers, make_papers
-from mpa_hil.scenario import L2Floor, Reactive, RsnPreauth, Scenario
+from mpa_hil.scenario import L2Floor, MpaLevel1, Reactive, RsnPreauth, Scenario
 from radios.control import ControlClient
 from radios.errors import RemoteError
 from radios.supplicant import Supplicant
@@ -35,8 +36,6 @@ T = TypeVar("T")
 
 ATTACH_BOUND_S = 60.0
 """For a first attachment: scan, EAP and a DHCP conflict check take 5 s."""
-HOLD_S = 600.0
-"""For how long the MN keeps what it has prepared: longer than any run takes."""
 
 
 class Lab:
@@ -60,12 +59,13 @@ class Lab:
         self.mobile_node: agents.Agent
         self.home_agent: agents.Agent | None = None
         self.holder: agents.Agent | None = None
-        self.preauthenticator: agents.Agent | None = None
-        """The MN's; there only in a lab that was built for it."""
+        self.preparing: Preparing | None = None
+        """The MN's agents for MPA; there only in a lab that was built for it."""
         self.domain_agents: list[agents.Agent] = []
         self._standing: list[Service] = []
         self._fresh: list[Service] = []
         self._supplicant_path = ""
+        self._known: list[str] = []
         self._death: asyncio.Future[RemoteError] = asyncio.get_running_loop().create_future()
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -115,7 +115,10 @@ class Lab:
         scenario = self.scenario
         for ap in scenario.aps:
             config = servers.access_point(scenario, ap, self.secrets, options)
-            self._freshen(await hostapd.start(self.hosts[ap.name], config))
+            host = self.hosts[ap.name]
+            self._freshen(await hostapd.start(host, config))
+            if neighbourhood.discovers(options):
+                await neighbourhood.announce(scenario, ap, host, config.control_path(host))
         if not self.floor:
             assert isinstance(options, Reactive)
             for domain in scenario.domains:
@@ -124,6 +127,8 @@ class Lab:
         supplicant = servers.supplicant(options)
         self._supplicant_path = supplicant.control_path(self.hosts["mn"])
         self._freshen(await wpa_supplicant.start(self.hosts["mn"], supplicant))
+        asks = neighbourhood.discovers(options)
+        self._known = neighbourhood.known_at_first(scenario) if asks else []
 
     async def end(self) -> None:
         """Stop what `begin` started, and forget what it left: leases and keys."""
@@ -134,44 +139,27 @@ class Lab:
 
     async def open_mobile_node(self) -> None:
         """Have the MN's agents take the present supplicant over."""
-        await self.ask("open", "mobile_node.opened", ATTACH_BOUND_S, control=self._supplicant_path)
-        agent = self.preauthenticator
-        if agent is not None:
-            since = agent.count
-            await agent.command("open", control=self._supplicant_path)
-            await agent.event("preauth.opened", ATTACH_BOUND_S, since=since)
+        control, since = self._supplicant_path, self.mobile_node.count
+        wanted = {"control": control, "networks": self._known}
+        await self.ask("open", "mobile_node.opened", ATTACH_BOUND_S, **wanted)
+        if self.preparing is not None:
+            await self.preparing.open(control, since)
 
     async def close_mobile_node(self, timeout_s: float) -> None:
         """Have them give back everything: associations, keys, binding, address, supplicant."""
-        agent = self.preauthenticator
-        if agent is not None:
-            since = agent.count
-            await agent.command("close")
-            await agent.event("preauth.closed", timeout_s, since=since)
+        if self.preparing is not None:
+            await self.preparing.close(timeout_s)
         await self.ask("close", "mobile_node.detached", timeout_s)
 
-    async def prepare(self, ap: str, deadline_s: float) -> None:
-        """Pre-authenticate with the network of an access point; returns when keys are in place.
+    async def prepare(self, ap: str, options: MpaLevel1) -> None:
+        """Pre-authenticate with the network of an access point (`Preparing.prepare`)."""
+        assert self.preparing is not None
+        await self.preparing.prepare(ap, options)
 
-        Raises:
-            RemoteError: it failed; says how far it got and why.
-        """
-        agent = self.preauthenticator
-        assert agent is not None
-        domain = self.scenario.domain_of(ap)
-        since = agent.count
-        networks = mpa_servers.described(self.scenario, domain)
-        await agent.command("prepare", networks=networks, deadline_s=deadline_s, hold_s=HOLD_S)
-        ended = await agent.expect(
-            lambda line: '"type":"preauth.prepared"' in line or '"type":"preauth.failed"' in line,
-            what="preauth.prepared",
-            timeout_s=deadline_s + ATTACH_BOUND_S,
-            since=since,
-        )
-        event = json.loads(ended)
-        if event["type"] == "preauth.failed":
-            what = f"pre-authentication failed {event['stage']}: {event['reason']}"
-            raise RemoteError(what, where=event["realm"])
+    def frequency_mhz(self, ap: str) -> int:
+        """Where the MN believes an access point to be."""
+        told = self.preparing.frequencies_mhz if self.preparing is not None else {}
+        return told.get(ap) or self.scenario.ap(ap).frequency_mhz
 
     async def ask(self, cmd: str, answer: str, timeout_s: float, **fields: object) -> agents.Event:
         """Command the MN's agent, and wait for the event that answers."""
@@ -218,8 +206,8 @@ class Lab:
         found = [bytes.fromhex(key) for key in self.secrets.psk.values()]
         client = ControlClient(self._supplicant_path, self.hosts["mn"].connect, events=False)
         async with client:
-            for number in range(len(self.scenario.aps)):
-                found += await Supplicant(client).pmks(number)
+            for network in await Supplicant(client).networks():
+                found += await Supplicant(client).pmks(network.network_id)
         return tuple(dict.fromkeys(found))
 
     async def explore(self) -> None:
@@ -264,8 +252,12 @@ class Lab:
             self._stand(self.holder)
         if preauthentication:
             say("agents")
-            self.preauthenticator = await mpa_agents.start_node(scenario, node)
-            self._stand(self.preauthenticator)
+            early = await mpa_agents.start_node(scenario, node)
+            self.preparing = Preparing(scenario, self.mobile_node, early)
+            self._stand(early)
+            if scenario.schemes.mpa_level1.discovers:
+                self.preparing.discovery = await mpa_agents.start_discovery(node)
+                self._stand(self.preparing.discovery)
             for each in scenario.domains:
                 starting = mpa_agents.start_domain(scenario, each, self.hosts, self.secrets)
                 async for agent in starting:
@@ -296,7 +288,8 @@ class Lab:
         self._note_start(service)
 
     def _note_start(self, service: Service) -> None:
-        if service not in (self.preauthenticator, *self.domain_agents):
+        ahead = self.preparing.agents if self.preparing is not None else ()
+        if service not in (*ahead, *self.domain_agents):
             # Those work ahead of a handover, and must wait while one goes on.
             prefer(service.host, service.daemon, Priority.PATH)
         self.tell("daemon.started", service.host.name, name=service.name, pid=service.daemon.pid)

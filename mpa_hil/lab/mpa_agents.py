@@ -46,6 +46,11 @@ async def start_node(scenario: Scenario, node: Host) -> Agent:
     return await agents.start(node, "preauthentication", config, ready="preauth.ready")
 
 
+async def start_discovery(node: Host) -> Agent:
+    """Start the MN's discovery agent; it remembers nothing over a restart."""
+    return await agents.start(node, "discovery", {"host": "mn"}, ready="discovery.ready")
+
+
 async def _put(host: Host, role: str, authority: LabCa, named: Credentials) -> None:
     await host.put(mpa_servers.CA_FILE, authority.certificate)
     await host.put(mpa_servers.CERTIFICATE.format(role), named.certificate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mpa_hil.lab import plan
+from mpa_hil.lab import neighbourhood, plan
 from mpa_hil.lab.secrets import Papers, Secrets
 from mpa_hil.scenario import AccessPoint, Domain, L2Floor, Reactive, RsnPreauth, Scenario
 from rigs.services import freeradius
@@ -59,6 +59,7 @@ def access_point(
     """An access point as a scheme wants it."""
     domain = scenario.domain_of(ap.name)
     caching = isinstance(options, Reactive) and options.pmksa_caching
+    asked = neighbourhood.discovers(options)
     security: Psk | Radius
     if ap.security == "wpa2-psk":
         security = Psk(secrets.psk[ap.name])
@@ -78,6 +79,8 @@ def access_point(
         pmksa_caching=caching,
         preauthentication_interfaces=((plan.PORTS,) if isinstance(options, RsnPreauth) else ()),
         opportunistic_key_caching=caching,
+        neighbor_report=asked,
+        interworking=neighbourhood.interworking(scenario, ap) if asked else None,
     )
 
 
@@ -90,6 +93,8 @@ def supplicant(options: Reactive | L2Floor) -> SupplicantConfig:
 def dhcp_server(domain: Domain, options: Reactive) -> DhcpServerConfig:
     """A domain's DHCP server, on its access router's LAN."""
     check, rapid = options.dhcp_conflict_check, options.dhcp_rapid_commit
+    # Its authentication agent and its DNS server are on the access router.
+    router = (str(domain.router_address),) if neighbourhood.discovers(options) else ()
     return DhcpServerConfig(
         interface=plan.LAN,
         subnet=str(domain.subnet),
@@ -99,6 +104,9 @@ def dhcp_server(domain: Domain, options: Reactive) -> DhcpServerConfig:
         lease_s=domain.dhcp.lease_s,
         conflict_check=domain.dhcp.conflict_check if check is None else check,
         rapid_commit=domain.dhcp.rapid_commit if rapid is None else rapid,
+        paa=router,
+        dns=router,
+        names=neighbourhood.agent_names(domain) if router else (),
     )
 
 

@@ -74,6 +74,18 @@ class MpaLevel1(ReactiveTuned, frozen=True, forbid_unknown_fields=True, kw_only=
     deadline_s: Annotated[
         float, Meta(description="longest that a pre-authentication may take", gt=0, le=600)
     ] = 30.0
+    discovery: Annotated[
+        Literal["lab-file", "air", "service"],
+        Meta(
+            description="how the MN learns of the next network: told beforehand, by its present AP"
+            " (802.11k, ANQP), or by the authentication agent where it is"
+        ),
+    ] = "lab-file"
+
+    @property
+    def discovers(self) -> bool:
+        """Whether the MN knows nothing of the next network before it asks."""
+        return self.discovery != "lab-file"
 
 
 class L2Floor(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,0 +1,166 @@
+"""What the MN does ahead of a handover by MPA: find the next network, and prepare for it.
+
+Two of the MN's agents do it, which this commands: discovery, where the scheme has the MN ask for
+the next network, and pre-authentication.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from mpa_hil.discovery import wire
+from mpa_hil.discovery.description import CandidateNetwork
+from mpa_hil.lab import mpa_servers, neighbourhood
+from mpa_hil.lab.agents import Agent, Event
+from mpa_hil.scenario import MpaLevel1, Scenario
+from radios.errors import RemoteError
+
+BOUND_S = 60.0
+"""For what has no deadline of its own: loading a library takes seconds in the guest."""
+HOLD_S = 600.0
+"""For how long the MN keeps what it has prepared: longer than any run takes."""
+_ENDS = ("preauth.prepared", "preauth.failed")
+
+
+@dataclass(slots=True)
+class Preparing:
+    """The MN's agents for it.
+
+    Args:
+        discovery: None in a lab whose file tells the MN everything.
+    """
+
+    scenario: Scenario
+    mobile_node: Agent
+    preauthentication: Agent
+    discovery: Agent | None = None
+    frequencies_mhz: dict[str, int] = field(default_factory=dict)
+    """Of access points that were discovered in this run, as they were told."""
+    _control: str = ""
+    _since: int = 0
+
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        """Those that run beside `mobile_node`."""
+        return tuple(filter(None, (self.preauthentication, self.discovery)))
+
+    async def open(self, control: str, since: int) -> None:
+        """Take a supplicant up, by its control socket.
+
+        Args:
+            since: place in the output of `mobile_node` where it took it up too.
+        """
+        self._control, self._since = control, since
+        self.frequencies_mhz.clear()
+        await _ask(self.preauthentication, "open", "preauth.opened", control=control)
+
+    async def close(self, timeout_s: float) -> None:
+        """Give everything back that was prepared."""
+        await _ask(self.preauthentication, "close", "preauth.closed", timeout_s)
+
+    async def prepare(self, ap: str, options: MpaLevel1) -> None:
+        """Pre-authenticate with the network of an access point; returns when keys are in place.
+
+        Raises:
+            RemoteError: it failed, or the MN found no such network; says how far it got and why.
+        """
+        if options.discovers:
+            octets = await self._discover(options)
+            realm = await self._learn(octets, ap)
+        else:
+            domain = self.scenario.domain_of(ap)
+            octets, realm = mpa_servers.described(self.scenario, domain), domain.realm.lower()
+        await self._authenticate(octets, realm, options.deadline_s)
+
+    async def _discover(self, options: MpaLevel1) -> str:
+        """Ask for candidate networks, as the scheme has it; their descriptions, the best first."""
+        agent = self.discovery
+        assert agent is not None
+        await _ask(agent, "open", "discovery.opened", control=self._control)
+        try:
+            own = neighbourhood.described_at_first(self.scenario)
+            await _ask(agent, "learn", "discovery.learnt", networks=own, source="lab-file")
+            lease = await self.mobile_node.event("dhcp.bound", BOUND_S, since=self._since)
+            named = {"agents": lease["paa"], "dns": lease["dns"], "lease_s": lease["lease_s"]}
+            await _ask(agent, "lease", "discovery.learnt", **named)
+            if options.discovery == "air":
+                found = await _ask(agent, "look", "discovery.candidates")
+            else:
+                await self._ask_service(agent, options.deadline_s)
+                found = await _ask(agent, "candidates", "discovery.candidates")
+        finally:
+            await _ask(agent, "close", "discovery.closed", forget=True)
+        return str(found["networks"])
+
+    async def _ask_service(self, agent: Agent, deadline_s: float) -> None:
+        """Ask the AA of the present network under an MPA-SA, and tell what it said to `agent`."""
+        here = await _ask(agent, "here", "discovery.here")
+        networks, realm = str(here.get("networks", "")), str(here.get("realm", ""))
+        if not networks:
+            raise RemoteError("the MN does not know which network it is in", where="discovery")
+        await self._authenticate(networks, realm, deadline_s)
+        wanted = {"realm": realm, "near": here["bssid"]}
+        told = await _ask(self.preauthentication, "describe", "preauth.described", **wanted)
+        for source, key in (("own-aa", "own"), ("other-aa", "others")):
+            if told[key]:
+                learn = {"networks": told[key], "source": source}
+                await _ask(agent, "learn", "discovery.learnt", **learn)
+
+    async def _learn(self, octets: str, ap: str) -> str:
+        """Have `mobile_node` take up what was found; the realm that an access point is in."""
+        names = {each.bssid.lower(): each.name for each in self.scenario.aps}
+        realm = ""
+        for network in _networks(octets):
+            for point in network.points:
+                name = names.get(point.bssid, point.bssid)
+                self.frequencies_mhz[name] = point.frequency_mhz
+                realm = network.realm if name == ap else realm
+                await _ask(
+                    self.mobile_node,
+                    "learn",
+                    "mobile_node.learnt",
+                    network=name,
+                    ssid=point.ssid.hex(),
+                    bssid=point.bssid,
+                    frequency_mhz=point.frequency_mhz,
+                    pmf=int(point.pmf),
+                )
+        if not realm:
+            raise RemoteError(f"the MN did not discover {ap}", where="discovery")
+        return realm
+
+    async def _authenticate(self, octets: str, realm: str, deadline_s: float) -> None:
+        """Prepare networks, and wait for one of them."""
+        agent = self.preauthentication
+        since = agent.count
+        await agent.command("prepare", networks=octets, deadline_s=deadline_s, hold_s=HOLD_S)
+        ended = await agent.expect(
+            lambda line: _ends(line, realm),
+            what="preauth.prepared",
+            timeout_s=deadline_s + BOUND_S,
+            since=since,
+        )
+        event = json.loads(ended)
+        if event["type"] == "preauth.failed":
+            what = f"pre-authentication failed {event['stage']}: {event['reason']}"
+            raise RemoteError(what, where=event["realm"])
+
+
+async def _ask(
+    agent: Agent, cmd: str, answer: str, timeout_s: float = BOUND_S, **fields: object
+) -> Event:
+    """Command an agent, and wait for the event that answers."""
+    since = agent.count
+    await agent.command(cmd, **fields)
+    return await agent.event(answer, timeout_s, since=since)
+
+
+def _ends(line: str, realm: str) -> bool:
+    if not any(f'"type":"{kind}"' in line for kind in _ENDS):
+        return False
+    return bool(json.loads(line)["realm"] == realm)
+
+
+def _networks(octets: str) -> tuple[CandidateNetwork, ...]:
+    return wire.decode(bytes.fromhex(octets))
