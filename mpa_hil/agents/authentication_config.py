@@ -8,6 +8,7 @@ JSON object; what has no default must be there:
     addresses             its own, IPv4 or IPv6: PANA and the service are bound on each
     port, service_port    716, 7160 (UDP)
     nas_identifier        as the AAA server knows it
+    called_station_id     what it tells the AAA server that the MN wants to; default: the realm
     servers               list of {name, address, port 1812, secret, status_server false, tls?}, in
                           order of preference; tls: {ca, certificate, key, server_name}
     aaa_patience_s        10: how long all servers together may take over one answer
@@ -108,6 +109,7 @@ class AuthenticationAgentSettings:
             realm=realm,
             recipients=recipients,
             asking_points=asking,
+            called_station_id=fields.text("called_station_id", realm),
             networks=_descriptions(fields),
             neighbours=_neighbours(fields),
             own_networks=_prefixes(fields, "own_networks"),
