@@ -322,6 +322,20 @@ def test_silence_ends_a_connection(pair: Pair) -> None:
     assert pair.held
 
 
+def test_a_step_of_an_earlier_connection_acknowledges_nothing(pair: Pair) -> None:
+    """Sequence numbers begin anew: the late word would be taken for another message's answer."""
+    now = pair.now(True)
+    (apply,) = pair.ep.receive(encode(50, Install(**fields(pair, pmk()))), now)  # type: ignore[arg-type]
+    assert isinstance(apply, h.Apply)
+    pair.ep.disconnected()
+    pair.ep.connected(now)
+    pair.ep.receive(encode(1, Hello(AA, EP)), now)
+    (answer,) = pair.ep.done("", now)
+    assert isinstance(answer, h.Transmit)
+    assert isinstance(decode(answer.octets)[1], Hello), "which waited for its turn"
+    assert pair.held == {pmk().name}
+
+
 def test_presence_is_passed_on(pair: Pair) -> None:
     pair.install(pmk())
     pair.settle()

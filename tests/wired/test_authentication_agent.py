@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -29,7 +30,10 @@ from agent_lab import (
     Refusal,
     network,
     recipient,
+    udp_socket,
 )
+from pyrad.packet import AccessAccept, AccessReject, AuthPacket
+from radius_peers import pyrad_dictionary
 from services_lab import IDENTITY, needs
 
 from mpa_hil.authentication.service import Describe, KeyState, Prepare
@@ -350,6 +354,52 @@ def test_access_points_and_enforcement_points_may_restart() -> None:
         await ep.event("keys.held", station=STATION)
         await ep.until(lambda: len(ep.all("keys.held")) == 2)
         assert set(await lab.pmksas()) == {STATION, other}
+
+    in_network(scenario)
+
+
+def test_an_access_point_that_asks_by_radius() -> None:
+    """The second way of keys into access points: it asks when the station comes."""
+
+    async def scenario(lab: Network) -> None:
+        asking = "02:00:00:00:0b:77"
+        point = {"name": "ap-far", "address": "10.94.3.2", "secret": SECRET}
+        aa = await lab.start_aa(
+            recipients=[],
+            device_keys={"address": "10.94.3.1", "access_points": [point], "bssids": [asking]},
+        )
+        node = lab.node()
+        await node.authenticate()
+        door = udp_socket(lab.hosts["ap"].namespace, socket.AF_INET)
+        door.settimeout(5)
+
+        def ask(station: str) -> Any:
+            packet = AuthPacket(
+                secret=SECRET.encode(),
+                dict=pyrad_dictionary(),
+                User_Name=station.replace(":", ""),
+                Called_Station_Id=asking.upper().replace(":", "-") + ":far",
+                Calling_Station_Id=station.upper().replace(":", "-"),
+            )
+            packet.add_message_authenticator()
+            door.sendto(packet.RequestPacket(), ("10.94.3.1", 1812))
+            octets = door.recv(4096)
+            answer = packet.CreateReply(packet=octets)
+            assert packet.VerifyReply(answer, octets, enforce_ma=True)
+            answer.request_authenticator = packet.authenticator
+            return answer
+
+        assert (await asyncio.to_thread(ask, STATION)).code == AccessReject
+        await aa.event("aa.device_key", given=False)
+        assert await node.ask(Prepare(STATION)) == ((asking, KeyState.INSTALLED),)
+        assert node.pac.session is not None
+        pmk = MasterKey(node.pac.session.sa, REALM).pmk(asking).secret
+        given = await asyncio.to_thread(ask, STATION)
+        assert given.code == AccessAccept
+        assert given["Tunnel-Password"] == [pmk.hex()]
+        await aa.event("aa.device_key", given=True, station=STATION, bssid=asking)
+        assert (await asyncio.to_thread(ask, "02:00:00:00:00:02")).code == AccessReject
+        door.close()
 
     in_network(scenario)
 
