@@ -25,6 +25,8 @@ from .states import State
 class Request:
     """Networks wanted together, best first."""
 
+    number: int
+    """The later, the more wanted."""
     queue: deque[CandidateNetwork]
     best: int
     """Of them, so many are prepared; another is tried for each that fails."""
@@ -75,7 +77,7 @@ class Preparations:
         out: list[Output] = []
         wanted = [network for network in networks if self._usable(network, out)]
         deadline_ns = now.monotonic_ns + round(deadline_s * NS_PER_S)
-        request = Request(deque(wanted), best or len(wanted), deadline_ns, hold_s)
+        request = Request(self._count, deque(wanted), best or len(wanted), deadline_ns, hold_s)
         self._requests.append(request)
         self._advance(request, now, out)
         return self._settle(out, now)
@@ -177,7 +179,7 @@ class Preparations:
         left_ns = request.deadline_ns - now.monotonic_ns
         while request.queue and left_ns > 0 and self._alive(request) < request.best:
             network = request.queue.popleft()
-            rank = (-self._count, len(request.begun))
+            rank = (-request.number, len(request.begun))
             request.begun.add(network.realm)
             self._begin(network, rank, left_ns / NS_PER_S, request.hold_s, now, out)
 

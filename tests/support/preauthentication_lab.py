@@ -204,10 +204,13 @@ class Node:
         await self.agent.command(cmd, **fields)
         return place
 
-    async def hear(self, kind: str, since: int) -> dict[str, Any]:
-        """The first event of a kind from that place on."""
+    async def hear(self, kind: str, since: int, **fields: object) -> dict[str, Any]:
+        """The first event of a kind from that place on, with these values."""
         assert self.agent is not None
-        return await self.agent.event(kind, PATIENCE_S, since=since)
+        wanted = fields.items()
+        return await self.agent.event(
+            kind, PATIENCE_S, since=since, matches=lambda event: wanted <= event.items()
+        )
 
     async def ask(self, **fields: object) -> int:
         """Ask for network B to be prepared."""

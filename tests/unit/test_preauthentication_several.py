@@ -159,6 +159,20 @@ def test_what_is_wanted_now_goes_before_what_was_wanted_earlier() -> None:
     assert all(world.agreed(p.bssid) for m in world.mn.machines for p in m.points)
 
 
+def test_a_replacement_counts_as_wanted_with_its_request_not_as_new() -> None:
+    large = tuple(network(number, points=10) for number in range(1, 5))
+    world = World(*large)
+    agent = world.agent(large[0].realm)
+    agent.verdict, agent.rounds = "failure", 2
+    prepare(world, large[0], large[1], best=1)
+    prepare(world, large[2])
+    world.run(1)
+    prepare(world, large[3])
+    world.run(1)
+    kept = {m.realm: len(m.points) for m in world.mn.machines}
+    assert kept == {large[3].realm: 10, large[2].realm: 10, large[1].realm: 8}
+
+
 def test_the_serving_network_never_gives_way() -> None:
     large = tuple(network(number, points=14) for number in range(1, 4))
     world = World(*large)
