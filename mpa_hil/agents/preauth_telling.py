@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mpa_hil.agents.stdio import Console
+from mpa_hil.discovery import wire
+from mpa_hil.discovery.description import Learnt, Source
 from mpa_hil.mobility.interface import NS_PER_S, Endpoint
 from mpa_hil.preauthentication import interface as out
 
@@ -71,6 +75,19 @@ class Teller:
     def address(self, realm: str, address: str) -> None:
         """A network's agent is told of a new address."""
         self._console.emit("preauth.address", realm=realm, address=address)
+
+    def described(self, realm: str, learnt: Sequence[Learnt], duration_ns: int) -> None:
+        """A network's agent has told what networks it knows."""
+        own = [each.network for each in learnt if each.source is Source.OWN_AA]
+        others = [each.network for each in learnt if each.source is not Source.OWN_AA]
+        self._console.emit(
+            "preauth.described",
+            realm=realm,
+            own=wire.encode(own).hex() if own else "",
+            others=wire.encode(others).hex() if others else "",
+            count=len(learnt),
+            duration_ns=duration_ns,
+        )
 
     def _authenticated(self, output: out.Authenticated, now_ns: int) -> None:
         if not output.renewal:

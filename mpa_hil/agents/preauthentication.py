@@ -14,13 +14,15 @@ Commands, each carried out at once:
 
     open {control}                               take up a supplicant            preauth.opened
     prepare {networks, deadline_s, hold_s, best?}  networks: hexadecimal digits of `discovery.wire`
+    describe {realm, near?}                      ask its agent for networks      preauth.described
     forget {realm}                               give one network up
     close                                        give all of them up             preauth.closed
 
 `prepare` leads to `preauth.started`, `preauth.authenticated`, `preauth.keys` for each point of
 attachment and `preauth.prepared`, or to `preauth.failed`; docs/events.md has what comes later. The
 networks are in order of preference; `best` of them (0: all) are prepared by `deadline_s` and kept
-for `hold_s`. The node's moves are read off the supplicant's events; nobody tells of them here.
+for `hold_s`. `describe` wants a prepared network, and `near` the BSSID where the node is. The
+node's moves are read off the supplicant's events; nobody tells of them here.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from collections.abc import Sequence
 
 from mpa_hil.agents.attending import attend
 from mpa_hil.agents.config import Fields
+from mpa_hil.agents.preauth_describe import describe
 from mpa_hil.agents.preauth_eap import Credentials, read_credentials
 from mpa_hil.agents.preauth_keys import SupplicantKeys, refused, remaining_s
 from mpa_hil.agents.preauth_sockets import AddressWatch, Sockets, source_address
@@ -108,6 +111,7 @@ class PreauthenticationProcess:
         verbs = {
             "open": self._do_open,
             "prepare": self._do_prepare,
+            "describe": self._do_describe,
             "forget": self._do_forget,
             "close": self._do_close,
         }
@@ -149,6 +153,18 @@ class PreauthenticationProcess:
             self._machine.prepare(networks, now, deadline_s=deadline_s, hold_s=hold_s, best=best),
             now,
         )
+
+    async def _do_describe(self, fields: Fields) -> None:
+        realm = fields.text("realm")
+        near = fields.text("near") if fields.has("near") else None
+        fields.done()
+        found = next((m.askable for m in self._machine.machines if m.realm == realm), None)
+        if found is None:
+            raise LocalError("the network is not prepared", where=realm, remedy="prepare it first")
+        asked_ns = time.monotonic_ns()
+        agent, session = found
+        learnt = await describe(session.sa, realm, agent, near=near)
+        self._teller.described(realm, learnt, time.monotonic_ns() - asked_ns)
 
     async def _do_forget(self, fields: Fields) -> None:
         realm = fields.text("realm")

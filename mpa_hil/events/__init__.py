@@ -91,6 +91,7 @@ from .preauthentication import (
     PreauthArrived,
     PreauthAuthenticated,
     PreauthClosed,
+    PreauthDescribed,
     PreauthDiscarded,
     PreauthDropped,
     PreauthEnded,
@@ -184,6 +185,7 @@ AnyEvent = (
     | PreauthServing
     | PreauthLeft
     | PreauthMissed
+    | PreauthDescribed
     | PreauthDropped
     | PreauthExpired
     | PreauthEnded
@@ -300,6 +302,7 @@ __all__ = [
     "PreauthArrived",
     "PreauthAuthenticated",
     "PreauthClosed",
+    "PreauthDescribed",
     "PreauthDiscarded",
     "PreauthDropped",
     "PreauthEnded",

@@ -138,6 +138,16 @@ class PreauthDropped(Event, frozen=True, kw_only=True, tag="preauth.dropped"):
     bssids: Annotated[tuple[str, ...], Meta(description="their BSSIDs")]
 
 
+class PreauthDescribed(Event, frozen=True, kw_only=True, tag="preauth.described"):
+    """The agent of a prepared network told, under the MPA-SA, what networks it knows (R29)."""
+
+    realm: Realm
+    own: Annotated[str, Meta(description="of its own network (docs/discovery.md), in hex")] = ""
+    others: Annotated[str, Meta(description="of other networks, in hex")] = ""
+    count: Annotated[int, Meta(description="networks", ge=0)]
+    duration_ns: Nanoseconds = 0
+
+
 class PreauthExpired(Event, frozen=True, kw_only=True, tag="preauth.expired"):
     """The lifetime of an MPA-SA is over, and it was not renewed; its keys are removed."""
 

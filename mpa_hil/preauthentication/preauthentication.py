@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from mpa_hil.authentication.service import SERVICE_PORT
 from mpa_hil.discovery.description import PointOfAttachment
 from mpa_hil.mobility.interface import NS_PER_S, Endpoint, Instant
+from mpa_hil.pana.interface import PanaSession
 
 from .actions import Actions
 from .interface import Dropped, EndCause, Missed, Outputs
@@ -31,6 +32,20 @@ class Preauthentication(Actions):
     def prepared(self) -> bool:
         """The node may come."""
         return self.state in (State.PREPARED, State.SERVING)
+
+    @property
+    def askable(self) -> tuple[Endpoint, PanaSession] | None:
+        """Agent and session to ask other things under, while no question for keys is outstanding.
+
+        An MPA-SA has one numbering of questions, and a later one takes the place of an earlier.
+        """
+        association = self._association
+        session = association.session if association is not None else None
+        if association is None or session is None:
+            return None
+        if self.state not in KEYED or self._delivery.under_way:
+            return None
+        return association.agent, session
 
     # --- what the owner asks
 
