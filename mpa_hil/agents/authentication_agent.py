@@ -52,8 +52,23 @@ from mpa_hil.radius.transport import RadiusPorts
 
 _COLLECT = (50_000, 20, 100)
 """Thresholds of the cycle collector: associations are many and no cycles, it seldom finds any."""
+_ENTROPY_OCTETS = 4096
 _FAREWELL_S = 3.0
 """How long recipients may take to confirm that they have no key any more, at the end."""
+
+
+class Entropy:
+    """`os.urandom` in larger portions: an authentication takes some fifteen small ones."""
+
+    def __init__(self) -> None:
+        self._pool = b""
+        self._at = 0
+
+    def __call__(self, count: int) -> bytes:
+        if self._at + count > len(self._pool):
+            self._pool, self._at = os.urandom(max(_ENTROPY_OCTETS, count)), 0
+        self._at += count
+        return self._pool[self._at - count : self._at]
 
 
 class AuthenticationAgentProcess:
@@ -74,8 +89,9 @@ class AuthenticationAgentProcess:
         self._keep = False
         self._settled: asyncio.Event | None = None
         """At the end: set when recipients have confirmed that they have no key any more."""
+        entropy = Entropy()
         self._agent = AuthenticationAgent(
-            settings.agent, lambda pana: Paa(pana, os.urandom, instant()), os.urandom
+            settings.agent, lambda pana: Paa(pana, entropy, instant()), entropy
         )
         context = authority_context(settings.tls)
         self._links = {
@@ -87,6 +103,7 @@ class AuthenticationAgentProcess:
             self._on_aaa,
             tls=settings.radius_tls,
             local=settings.radius_source,
+            random=entropy,
         )
         self._ports: dict[int, UdpPort] = {}
         self._service: dict[int, UdpPort] = {}
