@@ -345,8 +345,10 @@ def test_access_points_and_enforcement_points_may_restart() -> None:
         await lab.start_hostapd()
         await ep.event("ep.access_point", up=True, reinstalled=1)
         assert (await lab.pmksas())[STATION] == mine[STATION]
-        await lab.agents["aa"].event("aa.key", recipient="ep.b.example", change="installed")
         await ep.event("keys.held", station=other)
+        aa = lab.agents["aa"]
+        confirmed = {"recipient": "ep.b.example", "change": "installed"}
+        await aa.until(lambda: len(aa.all("aa.key", **confirmed)) == 2)
         assert await late.ask(Prepare(other)) == READY
         await ep.kill()
         await lab.start_recipients("ep")
