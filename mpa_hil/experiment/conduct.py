@@ -54,6 +54,8 @@ _SWITCH_LEAD_US = 4800
 """From the decision to the association request of a held switch in the guest: 0.8 ms to hold, 2.2
 to leave, 1.0 to authenticate beside 1 kHz of probes; the rest is margin. A request that misses its
 tick waits for the next. See `mpa_hil.agents.mobile_node`."""
+_PREPARED_LEAD_US = 4000
+"""The same where nothing is held."""
 
 
 @dataclass(slots=True)
@@ -188,13 +190,19 @@ async def _arm(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor) -> None:
         fresh_scan=lab.floor or getattr(chosen, "fresh_scan", False),
         roam=isinstance(chosen, RsnPreauth),
         hold=hold,
-        lead_us=_SWITCH_LEAD_US if lab.floor else 0,
+        lead_us=_lead_us(lab, chosen),
         **lab.layer3(
             wanted.new,
             chosen,
             same_link=scenario.domain_of(wanted.old) == scenario.domain_of(wanted.new),
         ),
     )
+
+
+def _lead_us(lab: Lab, chosen: Reactive | L2Floor) -> int:
+    if lab.floor:
+        return _SWITCH_LEAD_US
+    return _PREPARED_LEAD_US if isinstance(chosen, MpaLevel1) else 0
 
 
 def _target(scenario: Scenario) -> Switch:
