@@ -36,6 +36,8 @@ class Answering:
     asked: list[Asked]
     lines: list[str] = field(default_factory=list)
     said: list[dict[str, Any]] = field(default_factory=list)
+    before: list[dict[str, Any]] = field(default_factory=list)
+    """Told before the answer to `prepare`."""
 
     @property
     def count(self) -> int:
@@ -47,6 +49,7 @@ class Answering:
         answer = dict(self.answers[cmd])
         if cmd == "prepare":
             answer = {"realm": REALMS.get(fields["networks"], B.realm), **answer}
+            self.lines += [json.dumps(event, separators=(",", ":")) for event in self.before]
         self.lines.append(json.dumps(answer, separators=(",", ":")))
 
     async def event(self, kind: str, timeout_s: float, *, since: int) -> dict[str, Any]:
@@ -177,6 +180,16 @@ def test_a_failed_preparation_is_told_with_its_reason() -> None:
         "reason": "the agent says nothing",
     }
     with pytest.raises(RemoteError, match="authenticating: the agent says nothing"):
+        it.prepare()
+
+
+def test_how_other_networks_fare_ends_nothing() -> None:
+    it = node("air")
+    failed = {"type": "preauth.failed", "stage": "authenticating", "reason": "silent"}
+    it.early.before = [{**failed, "realm": "c.example"}]
+    it.prepare()
+    it.early.before[0]["realm"] = B.realm
+    with pytest.raises(RemoteError, match="silent"):
         it.prepare()
 
 
