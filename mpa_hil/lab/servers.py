@@ -26,12 +26,22 @@ def home_aaa(scenario: Scenario, secrets: Secrets, papers: Papers) -> RadiusConf
             f"{domain.name}-aaa",
             str(domain.aaa_address),
             secrets.radius[f"{domain.name}-aaa", "home-aaa"],
+            called_station_ids=_called_station_ids(domain),
         )
         for domain in scenario.domains
     )
     # Stock wpa_supplicant stays with TLS 1.2; our own peer takes 1.3.
     eap_tls = EapTls(papers.ca, papers.server, (scenario.home.realm,), max_version="1.3")
     return RadiusConfig(clients, eap_tls, address=str(scenario.home.aaa_address))
+
+
+def _called_station_ids(domain: Domain) -> tuple[str, ...]:
+    """What the AAA servers behind a domain hear of it: its AA by the realm, its APs as hostapd
+    calls them (RFC 3580 s3.20). With that the home server lets it pass for itself only (channel
+    binding); an SSID that cannot be written down there leaves the domain unbound."""
+    points = (f"{ap.bssid.upper().replace(':', '-')}:{ap.ssid}" for ap in domain.aps)
+    names = (domain.realm.lower(), *points)
+    return names if all(map(freeradius.can_be_called, names)) else ()
 
 
 def visited_aaa(scenario: Scenario, domain: Domain, secrets: Secrets) -> RadiusConfig:

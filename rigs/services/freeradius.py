@@ -25,6 +25,7 @@ from rigs.services.freeradius_config import (
     RadiusConfig,
     Route,
     User,
+    can_be_called,
 )
 from rigs.services.freeradius_text import files
 from rigs.services.service import Service, launch, port_taken
@@ -38,6 +39,7 @@ __all__ = [
     "Route",
     "User",
     "Verdict",
+    "can_be_called",
     "files",
     "new_secret",
     "parse_verdict",

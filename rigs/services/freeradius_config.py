@@ -23,6 +23,7 @@ _WORD = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _USER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9@._-]{0,251}[A-Za-z0-9])?")
 _PASSWORD = re.compile(r"[!#&-\[\]-~]{1,64}")
 _SECRET = re.compile(r"[!#&-\[\]-~]{16,128}")
+_CALLED = re.compile(r"[ !#&(-\[\]-~]{1,253}")
 """Printable, and nothing that its configuration language quotes or expands: space " $ % \\."""
 
 
@@ -34,6 +35,9 @@ class Client:
     address: str
     """Address or prefix (``10.1.0.0/24``), IPv4 or IPv6."""
     secret: str = field(repr=False)
+    called_station_ids: tuple[str, ...] = ()
+    """The networks that it may speak for (RFC 3580 s3.20): a request that names another is refused,
+    so that nobody lies to the MN about where it is (RFC 6677 s4). Empty: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,11 @@ class RadiusConfig:
     """Print every packet. It slows the server down, so not while measuring."""
 
 
+def can_be_called(text: str) -> bool:
+    """Whether a Called-Station-Id can stand in the server's configuration."""
+    return _CALLED.fullmatch(text) is not None
+
+
 def check(config: RadiusConfig) -> None:
     """Raise LocalError for a configuration that cannot be."""
     where = f"RADIUS server {config.name}"
@@ -123,6 +132,13 @@ def check(config: RadiusConfig) -> None:
     _check_names(where, "server", sorted({server.name for server in servers}))
     if len({server.name for server in servers}) != len(set(servers)):
         raise LocalError("two home servers share a name", where=where, remedy="rename one")
+    for called in (name for client in config.clients for name in client.called_station_ids):
+        if not can_be_called(called):
+            raise LocalError(
+                f"{called!r} cannot be a Called-Station-Id here",
+                where=where,
+                remedy="1 to 253 printable ASCII characters without quotes, $, % or \\",
+            )
     for secret in (*(c.secret for c in config.clients), *(s.secret for s in servers)):
         if not _SECRET.fullmatch(secret):
             raise LocalError(

@@ -290,6 +290,15 @@ _PROXYING = """\
 
 def _authorize(config: RadiusConfig) -> str:
     branches: list[tuple[str, str]] = []
+    for client in config.clients:
+        if client.called_station_ids:
+            named = " || ".join(
+                f'(&Called-Station-Id == "{called}")' for called in client.called_station_ids
+            )
+            asked_by = f'"%{{client:shortname}}" == "{client.name}"'
+            branches.append(
+                (f"({asked_by}) && !({named})", _refusal("not a network of this client"))
+            )
     if config.routes:
         # A request carries one Proxy-State for each proxy that it came through (RFC 2865 s5.33).
         branches.append(

@@ -360,12 +360,12 @@ class Network:
         namespace = f"--net=/run/netns/{self.hosts[box].namespace}"
         return await asyncio.create_subprocess_exec("nsenter", namespace, *argv, **kinds)
 
-    async def start_radius(self, **changes: Any) -> None:
+    async def start_radius(self, *, called: tuple[str, ...] = (), **changes: Any) -> None:
         tls = freeradius.EapTls(
             self.papers.ca.certificate, self.papers.server, ("home.example",), **changes
         )
         config = freeradius.RadiusConfig(
-            clients=(freeradius.Client("aa", "10.94.2.1", SECRET),), eap_tls=tls
+            clients=(freeradius.Client("aa", "10.94.2.1", SECRET, called),), eap_tls=tls
         )
         self.radius = await freeradius.start(self.hosts["home"], config)
 
