@@ -25,15 +25,16 @@ ALIASES = {
     "ar": "access_router",
     "ca": "configuration_agent",
     "ep": "enforcement_point",
+    "pac": "preauthentication",
 }
-"""RFC 6252's short names of the candidate network's agents, and RFC 5807's EP."""
+"""RFC 6252's short names of the candidate network's agents, RFC 5807's EP and RFC 5191's PaC."""
 
 
 @click.command()
 @click.argument("role")
 @click.argument("config", type=click.Path())
 def agent(role: str, config: str) -> int:
-    """Run the agent ROLE (aa, ca, ar, ep, or a full name) here, as the JSON file CONFIG tells it.
+    """Run the agent ROLE (aa, ca, ar, ep, pac, or a full name) here, as the JSON file CONFIG tells it.
 
     It takes commands on standard input and gives events on standard output, one JSON object a
     line; docs/events.md lists them.

@@ -261,7 +261,7 @@ class Conversation:
     def repetition(self, octets: bytes) -> Send | None:
         """The remembered answer, if this is the last request over again (RFC 5191 s5.2).
 
-        It goes where the session's peer is known to be, not where the repetition came from.
+        It goes where the session's peer is known to be.
         """
         return self.send(self.last_answer) if octets == self.last_request else None
 

@@ -93,11 +93,22 @@ class Paa:
         turn = Turn(now, message, datagram, source, relay)
         repeated = session.conversation.repetition(datagram)
         if repeated is not None:
-            return (repeated,)
+            return (self._answer_again(session.conversation, repeated, turn),)
         objection = self._receive_in(session, turn)
         if objection is not None:
             turn.out.append(Discarded(objection.reason, source, objection.security))
         return self._store.settle(session, turn)
+
+    @staticmethod
+    def _answer_again(conversation: Conversation, repeated: Send, turn: Turn) -> Send:
+        """To where the repetition came from, if the request proved itself: a PaC that moves on
+        before it has its answer repeats the request from elsewhere. Nobody is believed to be there
+        for that: what was captured can be repeated by anybody."""
+        elsewhere = turn.source is not None and turn.source != conversation.peer
+        if conversation.sa is None or turn.relay is not None or not elsewhere:
+            return repeated
+        assert turn.source is not None
+        return Send(conversation.last_answer, turn.source)
 
     def _receive_relayed(self, message: Message, relay: Endpoint, now: Instant) -> Outputs:
         if relay.address not in self._settings.relays:
@@ -137,9 +148,9 @@ class Paa:
             if key_id != session.pending_sa.key_id:
                 return Objection("another key id", security=True)
         if message.flags & _R:
+            if conversation.sa is not None:
+                session.follow(turn)  # first, so that the answer goes where the PaC is
             if session.fire(event, turn):
-                if conversation.sa is not None:
-                    session.follow(turn)
                 return None
             return Objection(f"{message.name} while {session.state.value}")
         turn.answered = conversation.outstanding

@@ -74,7 +74,7 @@ def test_an_old_request_is_neither_answered_nor_does_it_move_the_session() -> No
     assert reasons(outputs) == ["out of sequence"]
     assert not sent(outputs)
     (again,) = sent(pair.paa.receive(new, ELSEWHERE, pair.now))
-    assert again.destination == pair.pac_at, "a repetition is answered where the client is known"
+    assert again.destination == ELSEWHERE, "a client that moved on has not had its answer"
     session = pair.paa.session(session_id)
     assert session is not None
     assert session.pac == pair.pac_at

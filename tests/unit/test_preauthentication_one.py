@@ -592,3 +592,20 @@ def test_a_third_lost_both_ways_costs_time_only(seed: int) -> None:
 
 def test_a_point_has_the_name_of_the_description() -> None:
     assert point(1, 0).bssid == AP
+
+
+def test_an_address_that_changes_before_the_agent_answered_loses_nothing() -> None:
+    """R116: the arrival is told from the old address, its answer goes astray, the rest from the
+    new one."""
+    world = World(B)
+    prepared(world)
+    deliver, world._at_node = world._at_node, lambda *_: None  # type: ignore[method-assign]
+    world.does(world.mn.link(At(AP), world.now))
+    world.run(0.03)
+    world._at_node = deliver  # type: ignore[method-assign]
+    world.address = "203.0.113.9"
+    world.does(world.mn.address_changed(B.realm, world.now))
+    world.run(60)
+    assert world.mn.machines[0].state is State.SERVING
+    assert len(world.of(Serving)) == 1
+    assert not world.of(Ended)
