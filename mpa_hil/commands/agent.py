@@ -34,7 +34,7 @@ ALIASES = {
 @click.argument("role")
 @click.argument("config", type=click.Path())
 def agent(role: str, config: str) -> int:
-    """Run the agent ROLE (aa, ca, ar, ep, pac, or a full name) here, as the JSON file CONFIG tells it.
+    """Run the agent ROLE (aa, ca, ar, ep, pac, or a full name) here, as the file CONFIG tells it.
 
     It takes commands on standard input and gives events on standard output, one JSON object a
     line; docs/events.md lists them.
