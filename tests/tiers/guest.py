@@ -18,6 +18,8 @@ JUNIT = "junit.xml"
 PYTEST = ("python3", "-m", "pytest", "--no-header", "--color=no", "-p", "no:cacheprovider", "-rfE")
 SILENCE_S = 300.0
 """The slowest test takes half a minute; five without a dot are a test that hangs."""
+CAMPAIGN_SILENCE_S = 7200.0
+"""A whole row of a campaign is one test."""
 
 QUANTITIES = ("MPA_HIL_CAMPAIGN", "MPA_HIL_FUZZ_INPUTS")
 """Environment variables that say how much is tried."""
@@ -33,6 +35,8 @@ async def run(tier: str, paths: tuple[str, ...]) -> Result:
     Every test that is there when collected here must be reported from there.
     """
     output = Prefixed(tier)
+    whole = os.environ.get("MPA_HIL_CAMPAIGN") == "whole"
+    silence_s = CAMPAIGN_SILENCE_S if whole else SILENCE_S
     result = Result(tier)
     try:
         built = await asyncio.to_thread(image.ensure, output.say)
@@ -46,7 +50,7 @@ async def run(tier: str, paths: tuple[str, ...]) -> Result:
                     argv=(*PYTEST, f"--junitxml=/run/out/{JUNIT}", *paths),
                     env={"PYTHONDONTWRITEBYTECODE": "", "COLUMNS": "100", **_quantities()},
                 ),
-                machine.Settings(chosen, "virtual", silence_s=SILENCE_S),
+                machine.Settings(chosen, "virtual", silence_s=silence_s),
                 Path(folder),
                 output,
             )
