@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from functools import lru_cache
 
 from mpa_hil.errors import LocalError
+from mpa_hil.light import light
 from mpa_hil.mobility.interface import Address
 from mpa_hil.pana.association import SecurityAssociation
 
@@ -46,7 +47,7 @@ class Usage(IntEnum):
 _LABELS = {Usage.MN_CA: b"MPA MN-CA key", Usage.MN_AR: b"MPA MN-AR key"}
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Key:
     """One derived key with all that it is bound to."""
 
@@ -63,7 +64,7 @@ class Key:
     """Identifier of the one peer: address family (2 octets), then its address."""
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class MasterKey:
     """What the MN and one AA share after EAP: the root of every key here.
 

@@ -10,10 +10,11 @@ from itertools import islice
 from mpa_hil.authentication.service import Seal
 from mpa_hil.authentication.states import Cue, State, follow
 from mpa_hil.keys import MasterKey
+from mpa_hil.light import light
 from mpa_hil.mobility.interface import Endpoint
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Placed:
     """Where one key of an association belongs."""
 

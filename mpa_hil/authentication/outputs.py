@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mpa_hil.authentication.states import Cue, State
+from mpa_hil.light import light
 from mpa_hil.mobility.interface import Discarded, Endpoint, Send
 from mpa_hil.radius.interface import Ask
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class SendAnswer:
     """Send this from the service port."""
 
@@ -17,7 +18,7 @@ class SendAnswer:
     destination: Endpoint
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class AskAaa:
     """Give this to the RADIUS client; its outcome comes back with `aaa_answered`."""
 
@@ -32,7 +33,7 @@ class ForgetAaa:
     session_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class ToRecipient:
     """Write these octets to the connection with a recipient of keys."""
 
@@ -48,7 +49,7 @@ class CloseRecipient:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Started:
     """An authentication begins."""
 
@@ -58,7 +59,7 @@ class Started:
     reauthentication: bool
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Authenticated:
     """An MPA-SA stands, or was renewed."""
 
@@ -84,7 +85,7 @@ class Denied:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class StateChanged:
     """See `states`."""
 
@@ -105,7 +106,7 @@ class Moved:
     previous: Endpoint
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class KeyChanged:
     """A recipient answered about a key."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from mpa_hil.errors import DecodeError
+from mpa_hil.light import light
 
 HEADER_OCTETS = 4
 """Code, Identifier, Length: all of a Success or Failure."""
@@ -38,7 +38,7 @@ class MethodType(IntEnum):
     EXPANDED = 254
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Packet:
     """One EAP packet. Success and Failure have type 0 and no data."""
 

@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from mpa_hil.light import light
+
 Random = Callable[[int], bytes]
 """Gives so many unpredictable octets: `os.urandom`, or a seeded one in a test."""
 
@@ -124,14 +126,14 @@ class AaaReply(Enum):
     REJECT = "reject"
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class ToPeer:
     """A request for the peer; the lower layer repeats it until it is answered."""
 
     packet: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class ToAaa:
     """A response for the AAA server."""
 
@@ -140,7 +142,7 @@ class ToAaa:
     """For User-Name, from EAP-Response/Identity: printable UTF-8, 1 to 253 octets."""
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Succeeded:
     """The AAA server accepted the peer: EAP-Success to it, and the keys for the lower layer."""
 

@@ -24,13 +24,14 @@ from mpa_hil.key_delivery.messages import (
     encode,
 )
 from mpa_hil.keys import Key
+from mpa_hil.light import light
 from mpa_hil.mobility.interface import NS_PER_S, Instant
 
 _NS_PER_MS = 1_000_000
 _MAX_LIFETIME_MS = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Grant:
     """A key that a recipient is to hold, for whom, and until when."""
 
@@ -56,7 +57,7 @@ class Tuning:
     """Pause before a key that was declined is offered again (an access point that restarts)."""
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Transmit:
     """Write these octets to the connection."""
 
@@ -78,7 +79,7 @@ class Ready:
     """Keys that it had."""
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Installed:
     """The recipient holds the key and has put it to use."""
 

@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from mpa_hil import errors
 from mpa_hil.keys import NAME_OCTETS, Usage
+from mpa_hil.light import light
 
 VERSION = 1
 MAX_OCTETS = 1024
@@ -57,7 +58,7 @@ class Hello:
     addressee: str
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Install:
     """Hold this key until its lifetime is over (AA to recipient). Idempotent by name."""
 
@@ -85,7 +86,7 @@ class Withdraw:
     name: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Acknowledge:
     """What became of the message with this sequence number (recipient to AA)."""
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple, Protocol
 
+from mpa_hil.light import light
+
 Address = IPv4Address | IPv6Address
 NS_PER_S = 1_000_000_000
 
@@ -31,7 +33,7 @@ class Endpoint(NamedTuple):
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Send:
     """Send this datagram (UDP payload)."""
 
@@ -97,7 +99,7 @@ class Expired:
     care_of: Address
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Discarded:
     """A datagram was dropped without an answer; an agent logs it, nothing else changes."""
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mpa_hil.light import light
 
 from .crypto import AUTH_OCTETS, ENCRYPTION_KEY_OCTETS, KEY_OCTETS, authenticator, prf_plus
 from .numbers import Encryption, Integrity, Prf
@@ -17,7 +19,7 @@ IEEE_802_FAMILY = 6
 """The address family of a BSSID in an EPID (IANA address family numbers)."""
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Suite:
     """Algorithms agreed in the first exchange (RFC 5191 s4.1, RFC 6786 s2)."""
 
@@ -26,7 +28,7 @@ class Suite:
     encryption: Encryption | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Transcript:
     """What went before the keys and is bound into them, so that changing it breaks the keys."""
 
@@ -51,7 +53,7 @@ class Transcript:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class SecurityAssociation:
     """Keys shared by one PaC and one PAA. No key shows in its representation."""
 

@@ -15,6 +15,7 @@ import hmac
 from collections.abc import Callable, Container
 from typing import Final, NamedTuple
 
+from mpa_hil.mac import Mac
 from mpa_hil.mobility.interface import NS_PER_S, Endpoint
 
 from .relay import pac_information
@@ -47,7 +48,7 @@ class Cookies:
         self._period_ns = round(period_s * NS_PER_S)
         self._epoch = 0
         self._ends_ns = now_ns + self._period_ns
-        self._secrets = [random(_SECRET_OCTETS), random(_SECRET_OCTETS)]
+        self._secrets = [self._secret(), self._secret()]
         self._spent: list[set[int]] = [set(), set()]
 
     def issue(
@@ -93,7 +94,7 @@ class Cookies:
 
     def _ticket(self, how: int, pac: Endpoint, relay: Endpoint | None) -> Ticket:
         where = pac_information(pac) + (b"" if relay is None else pac_information(relay))
-        mac = hmac.digest(self._secrets[how >> 7], bytes((how,)) + where, "sha256")
+        mac = self._secrets[how >> 7].digest(bytes((how,)) + where)
         return Ticket(
             int.from_bytes(mac[:3], "big") << 8 | how,
             PAA_SEQUENCES | int.from_bytes(mac[3:7], "big") & SEQUENCE_MASK,
@@ -101,12 +102,15 @@ class Cookies:
             preauthentication=bool(how & 0x20),
         )
 
+    def _secret(self) -> Mac:
+        return Mac(self._random(_SECRET_OCTETS), "sha256")
+
     def _turn(self, now_ns: int) -> None:
         if now_ns < self._ends_ns:
             return
         late = now_ns >= self._ends_ns + self._period_ns
         for _ in range(2 if late else 1):
             self._epoch ^= 1
-            self._secrets[self._epoch] = self._random(_SECRET_OCTETS)
+            self._secrets[self._epoch] = self._secret()
             self._spent[self._epoch] = set()
         self._ends_ns = now_ns + self._period_ns

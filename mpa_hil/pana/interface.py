@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from mpa_hil.light import light
 from mpa_hil.mobility.interface import Discarded, Endpoint, Instant, Send
 
 from .association import SecurityAssociation
@@ -59,7 +60,7 @@ class EndCause(Enum):
     """The local EAP machine gave up, without a word from the peer."""
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class PanaSession:
     """An authenticated session, as it stands at the moment of the output that carries it."""
 
@@ -84,7 +85,7 @@ class PanaSession:
     sa: SecurityAssociation
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class SessionStarted:
     """At the PAA: a PaC that can be reached at `source` wants EAP; ask for its identity."""
 
@@ -96,7 +97,7 @@ class SessionStarted:
     preauthentication: bool
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class EapPacket:
     """Give this packet to EAP."""
 
@@ -106,7 +107,7 @@ class EapPacket:
     """At the PaC: it opens a new conversation, so a new EAP peer starts with it."""
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Established:
     """Both sides hold the keys and have proved it to each other."""
 
@@ -168,7 +169,7 @@ class AddressChanged:
     before: Endpoint
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Changed:
     """At the PAA: what `PaaMachine.preserve` would write of this session is another now."""
 

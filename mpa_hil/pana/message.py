@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from mpa_hil import errors
+from mpa_hil.light import light
 
 from .association import SecurityAssociation
 from .numbers import HEADER_OCTETS, MAX_AVPS, MAX_MESSAGE_OCTETS, AvpCode, Flag, MessageType
@@ -146,7 +146,7 @@ CONCEALABLE: Final = frozenset(
 """What may stand in an Encryption-Encap AVP; the rest shall not (RFC 6786 s6.1)."""
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Message:
     """One PANA message. `flags` are those this implementation knows, R among them."""
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import NamedTuple, Protocol
 
+from mpa_hil.light import light
 from mpa_hil.mobility.interface import Address, Discarded, Endpoint, Instant
 
 __all__ = [
@@ -107,7 +108,7 @@ class ClientSettings:
     tuning: Tuning = Tuning()
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Continuation:
     """Where an EAP conversation stands at the server: give it back with the peer's response."""
 
@@ -117,7 +118,7 @@ class Continuation:
     """Its State (RFC 2865 s5.24), to be returned unchanged."""
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Ask:
     """One Access-Request."""
 
@@ -140,7 +141,7 @@ class Lane(NamedTuple):
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Transmit:
     """Send this packet to the lane's server. A lane is opened by its first packet."""
 
@@ -157,7 +158,7 @@ class Termination(IntEnum):
     """Authenticate again, and keep the session meanwhile (RFC 3580 s3.17)."""
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Accepted:
     """The server let the user in: EAP-Success and both keys were there and whole."""
 
@@ -182,7 +183,7 @@ class Accepted:
     """Transmissions until the answer came, the answered one included."""
 
 
-@dataclass(frozen=True, slots=True)
+@light
 class Challenged:
     """The conversation goes on."""
 

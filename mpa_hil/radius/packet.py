@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import md5
 from typing import NamedTuple
 
 from mpa_hil.errors import DecodeError, LocalError
+from mpa_hil.mac import Mac
 from mpa_hil.radius.numbers import (
     AUTHENTICATOR_OCTETS,
     EAP_MESSAGE,
@@ -128,7 +130,7 @@ def signed_request(
         LocalError: it would be longer than a packet may be.
     """
     head = _header(code, identifier, _ZERO_ATTRIBUTE + body) + authenticator
-    digest = hmac.digest(secret, head + _ZERO_ATTRIBUTE + body, "md5")
+    digest = _mac(secret).digest(b"".join((head, _ZERO_ATTRIBUTE, body)))
     return b"".join((head, _MESSAGE_AUTHENTICATOR_HEAD, digest, body))
 
 
@@ -140,9 +142,7 @@ def signed_answer(code: int, request: Packet, body: bytes, secret: bytes) -> byt
         LocalError: it would be longer than a packet may be.
     """
     head = _header(code, request.identifier, _ZERO_ATTRIBUTE + body)
-    signature = hmac.digest(
-        secret, b"".join((head, request.authenticator, _ZERO_ATTRIBUTE, body)), "md5"
-    )
+    signature = _mac(secret).digest(b"".join((head, request.authenticator, _ZERO_ATTRIBUTE, body)))
     body = _MESSAGE_AUTHENTICATOR_HEAD + signature + body
     return head + md5(b"".join((head, request.authenticator, body, secret))).digest() + body
 
@@ -184,13 +184,19 @@ def joined(values: Iterable[bytes]) -> bytes | None:
     return whole or None
 
 
+@lru_cache(maxsize=64)
+def _mac(secret: bytes) -> Mac:
+    """Shared secrets are few, and live as long as the process."""
+    return Mac(secret, "md5")
+
+
 def _signature_holds(packet: Packet, authenticator: bytes, secret: bytes) -> bool:
     at = packet.signed_at
     assert at is not None
     octets = packet.octets
     end = at + AUTHENTICATOR_OCTETS
     covered = b"".join((octets[:4], authenticator, octets[HEADER_OCTETS:at], _ZERO, octets[end:]))
-    return hmac.compare_digest(hmac.digest(secret, covered, "md5"), octets[at:end])
+    return hmac.compare_digest(_mac(secret).digest(covered), octets[at:end])
 
 
 def _header(code: int, identifier: int, body: bytes) -> bytes:
