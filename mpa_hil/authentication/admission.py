@@ -85,7 +85,7 @@ class Admission:
             settings.initiations_per_s, settings.initiations_burst, settings.slots, random(16)
         )
         self._half_open: dict[int, Address] = {}
-        self._per_source: Counter[Address] = Counter()
+        self._per_source: dict[Address, int] = {}
         self._failures: OrderedDict[Address, tuple[int, int]] = OrderedDict()
         """Count and monotonic time of the first failure, by address."""
         self.turned_away: Counter[str] = Counter()
@@ -108,26 +108,29 @@ class Admission:
         """Whether a source that has proved its address gets a session."""
         if len(self._half_open) >= self._settings.half_open:
             return self._refuse("too many half-open sessions")
-        if self._per_source[source.address] >= self._settings.half_open_per_source:
+        if self._per_source.get(source.address, 0) >= self._settings.half_open_per_source:
             return self._refuse("too many half-open sessions of one source")
-        return not self._barred(source.address, now) or self._refuse("too many failures")
+        if self._failures and self._barred(source.address, now):
+            return self._refuse("too many failures")
+        return True
 
     def started(self, session_id: int, source: Endpoint) -> None:
         """A session is half-open."""
         if session_id not in self._half_open:
             self._half_open[session_id] = source.address
-            self._per_source[source.address] += 1
+            self._per_source[source.address] = self._per_source.get(source.address, 0) + 1
 
     def finished(self, session_id: int, now: Instant, *, failed: bool) -> None:
         """It is half-open no more; harmless for one that was not."""
         address = self._half_open.pop(session_id, None)
         if address is None:
             return
-        self._per_source[address] -= 1
-        if not self._per_source[address]:
-            del self._per_source[address]
+        left = self._per_source.pop(address) - 1
+        if left:
+            self._per_source[address] = left
         if not failed:
-            self._failures.pop(address, None)
+            if self._failures:
+                self._failures.pop(address, None)
             return
         count, since_ns = self._failures.pop(address, (0, now.monotonic_ns))
         if now.monotonic_ns - since_ns > self._settings.failures_s * NS_PER_S:

@@ -194,13 +194,12 @@ class AuthenticationAgent:
 
     def next_deadline(self) -> int | None:
         """Monotonic nanoseconds of the next thing to do, or None while there is nothing."""
-        times = [
-            self._paa.next_deadline(),
-            self._deliveries.next_deadline(),
-            self._preparing.next_deadline(),
-            self._agenda.next_deadline(),
-        ]
-        return min((time for time in times if time is not None), default=None)
+        soonest = self._paa.next_deadline()
+        for machine in (self._deliveries, self._preparing, self._agenda):
+            due = machine.next_deadline()
+            if due is not None and (soonest is None or due < soonest):
+                soonest = due
+        return soonest
 
     # Across restarts
 

@@ -26,6 +26,8 @@ class Dialogue:
     source: Endpoint
     preauthentication: bool
     started_ns: int
+    calling: str
+    """Calling-Station-Id: the MN's address (RFC 3580 s3.21)."""
     continuation: radius.Continuation | None = None
     asked_ns: int = 0
     aaa_round_trips: int = 0
@@ -67,7 +69,9 @@ class Authenticating:
         session_id, source = event.session_id, event.source
         relay = PassThrough(self._random)
         early = event.preauthentication
-        self._dialogues[session_id] = Dialogue(relay, source, early, now.monotonic_ns)
+        self._dialogues[session_id] = Dialogue(
+            relay, source, early, now.monotonic_ns, str(source.address)
+        )
         self._admission.started(session_id, source)
         self._emit(Started(session_id, source, early, event.reauthentication))
         return self._paa.eap_request(session_id, relay.start(), now)
@@ -86,7 +90,7 @@ class Authenticating:
                 action.identity.encode(),
                 dialogue.continuation,
                 self._called,
-                str(dialogue.source.address),
+                dialogue.calling,
             )
             self._emit(AskAaa(session_id, ask))
             return ()

@@ -17,6 +17,8 @@ class State(Enum):
     GONE = "gone"
     """Over; every key is withdrawn."""
 
+    __hash__ = object.__hash__  # Enum's own is made in Python
+
 
 class Cue(Enum):
     """What changes the state."""
@@ -31,6 +33,8 @@ class Cue(Enum):
     """It has left: seen by the access points, told by the MN from elsewhere, or by command."""
     ENDED = "ended"
     """Terminated, expired, superseded or revoked."""
+
+    __hash__ = object.__hash__
 
 
 TRANSITIONS: dict[tuple[State, Cue], State] = {

@@ -41,7 +41,7 @@ class Draft(NamedTuple):
     """A request that waits for its number."""
 
     type: MessageType
-    flags: Flag
+    flags: int
     avps: tuple[Avp, ...]
     concealable: tuple[Avp, ...]
     sa: SecurityAssociation | None
@@ -132,7 +132,7 @@ class Conversation:
     def request(
         self,
         type_: MessageType,
-        flags: Flag,
+        flags: int,
         avps: tuple[Avp, ...],
         now_ns: int,
         *,
@@ -160,7 +160,7 @@ class Conversation:
     def _dispatch(self, draft: Draft, now_ns: int) -> Send:
         sequence = self.next_out
         self.next_out = (sequence + 1) % _SEQUENCES
-        flags = int(draft.flags) | _R
+        flags = draft.flags | _R
         if self.preauthentication and not draft.arrival:
             flags |= _E
         message, octets = self._compose(

@@ -31,6 +31,9 @@ _START: Final = int(Flag.START)
 _COMPLETE: Final = int(Flag.COMPLETE)
 _NOTICE: Final = int(Flag.REAUTHENTICATION | Flag.PING)
 _AUTH: Final = int(AvpCode.AUTH)
+_ENCRYPTION_ENCAP: Final = int(AvpCode.ENCRYPTION_ENCAP)
+_AUTH_TYPE: Final = int(MessageType.AUTH)
+_NOTIFICATION_TYPE: Final = int(MessageType.NOTIFICATION)
 
 
 class DecodeError(errors.DecodeError):
@@ -117,7 +120,7 @@ KINDS: Final = {
 }
 """RFC 5191 figure 4 and s6.2, by message type and R flag, with what RFC 6345 and 6786 add."""
 
-_BY_NUMBER: Final = {(int(type_), request): kind for (type_, request), kind in KINDS.items()}
+_BY_NUMBER: Final = {(int(type_), request * _R): kind for (type_, request), kind in KINDS.items()}
 _OUTSIDE_SESSIONS: Final = (int(MessageType.CLIENT_INITIATION), int(MessageType.RELAY))
 _LENGTHS: Final = {
     **dict.fromkeys(
@@ -166,7 +169,7 @@ class Message:
         """RFC 5191 s7's three letters, with the flags that tell messages apart."""
         bits = zip("SCAPIE", (0x4000, 0x2000, 0x1000, 0x0800, 0x0400, 0x0200), strict=True)
         letters = "".join(letter for letter, bit in bits if self.flags & bit)
-        return _BY_NUMBER[self.type, self.request].name + (f"[{letters}]" if letters else "")
+        return _BY_NUMBER[self.type, self.flags & _R].name + (f"[{letters}]" if letters else "")
 
     def value(self, code: AvpCode) -> bytes | None:
         """The value of the first AVP with this code."""
@@ -213,8 +216,13 @@ class Message:
 def encode_avps(avps: Iterable[Avp]) -> bytes:
     """AVPs one after another, each padded to 32 bits (RFC 5191 s6.3)."""
     parts: list[bytes] = []
+    pack, append = _AVP.pack, parts.append
     for code, value in avps:
-        parts += (_AVP.pack(code, 0, len(value), 0), value, _PADDING[len(value) & 3])
+        size = len(value)
+        append(pack(code, 0, size, 0))
+        append(value)
+        if size & 3:
+            append(_PADDING[size & 3])
     return b"".join(parts)
 
 
@@ -244,24 +252,28 @@ def decode_avps(octets: bytes, at: int = 0) -> list[Avp]:
     """
     avps: list[Avp] = []
     size = len(octets)
+    unpack = _AVP.unpack_from
     while at < size:
         if size - at < _AVP_HEADER_OCTETS:
             raise DecodeError("octets after the last AVP")
         if len(avps) == MAX_AVPS:
             raise DecodeError(f"more than {MAX_AVPS} AVPs")
-        code, flags, length, _ = _AVP.unpack_from(octets, at)
+        code, flags, length, _ = unpack(octets, at)
         if flags & _VENDOR:
             raise DecodeError(f"AVP {code} of some vendor is not known here")
         at += _AVP_HEADER_OCTETS
         end = at + length
-        padding = _PADDING[length & 3]
-        if end + len(padding) > size:
+        if length & 3:
+            padding = _PADDING[length & 3]
+            following = end + len(padding)
+            if octets[end:following] != padding and following <= size:
+                raise DecodeError(f"AVP {code} is not padded with zeros")
+        else:
+            following = end
+        if following > size:
             raise DecodeError(f"AVP {code} of {length} octets exceeds the message")
-        value = octets[at:end]
-        at = end + len(padding)
-        if octets[end:at] != padding:
-            raise DecodeError(f"AVP {code} is not padded with zeros")
-        avps.append(Avp(code, value))
+        avps.append(Avp(code, octets[at:end]))
+        at = following
     return avps
 
 
@@ -271,7 +283,7 @@ def validate(message: Message) -> None:
     Raises:
         DecodeError: it breaks one of their rules.
     """
-    kind = _BY_NUMBER.get((message.type, bool(message.flags & _R)))
+    kind = _BY_NUMBER.get((message.type, message.flags & _R))
     if kind is None:
         raise DecodeError(f"type {message.type} with flags {message.flags:#06x}")
     _validate_flags(message, kind)
@@ -286,34 +298,34 @@ def _validate_flags(message: Message, kind: Kind) -> None:
         raise DecodeError(f"{kind.name} with flags {message.flags:#06x}")
     if flags & _START and flags & _COMPLETE:
         raise DecodeError(f"{kind.name} is both first and last")
-    if message.type == MessageType.NOTIFICATION and (flags & _NOTICE) in (0, _NOTICE):
+    if message.type == _NOTIFICATION_TYPE and (flags & _NOTICE) in (0, _NOTICE):
         raise DecodeError(f"{kind.name} needs exactly one of the A and P flags")
 
 
 def _validate_avps(message: Message, kind: Kind) -> None:
-    counts: dict[int, int] = {}
-    most = kind.most
+    there: set[int] = set()
+    most, lengths = kind.most, _LENGTHS
     for code, value in message.avps:
         if code not in most:
             raise DecodeError(f"AVP {code} has no place in {kind.name}")
-        shortest, longest = _LENGTHS[code]
+        shortest, longest = lengths[code]
         if not shortest <= len(value) <= longest:
             raise DecodeError(f"AVP {code} of {len(value)} octets")
-        counts[code] = counts.get(code, 0) + 1
-        if counts[code] > most[code]:
+        if code in there and most[code] == 1:
             raise DecodeError(f"AVP {code} more than once in {kind.name}")
-    if _AUTH in counts and message.avps[-1][0] != _AUTH:
+        there.add(code)
+    if _AUTH in there and message.avps[-1][0] != _AUTH:
         raise DecodeError("AUTH is not the last AVP")
-    concealed = _A.ENCRYPTION_ENCAP in counts
-    if concealed and _AUTH not in counts:
+    concealed = _ENCRYPTION_ENCAP in there
+    if concealed and _AUTH not in there:
         raise DecodeError("Encryption-Encap without AUTH")
     for code in kind.needs:
-        if code not in counts and not concealed:
+        if code not in there and not concealed:
             raise DecodeError(f"{kind.name} without AVP {code}")
-    if message.type == MessageType.TERMINATION:
+    if message.type == _AUTH_TYPE:
+        _validate_auth(message, kind, there, concealed)
+    elif message.type == MessageType.TERMINATION:
         _validate_termination(message, concealed)
-    elif message.type == MessageType.AUTH:
-        _validate_auth(message, kind, counts, concealed)
 
 
 def _validate_termination(message: Message, concealed: bool) -> None:
@@ -324,20 +336,20 @@ def _validate_termination(message: Message, concealed: bool) -> None:
         raise DecodeError("Termination-Cause is not the first AVP")
 
 
-def _validate_auth(message: Message, kind: Kind, counts: dict[int, int], concealed: bool) -> None:
+def _validate_auth(message: Message, kind: Kind, there: set[int], concealed: bool) -> None:
     """Which AVPs belong to the first, to the last, and to the others (RFC 5191 s4.1, s5.7)."""
     flags = message.flags
     if flags & _START:
-        if counts.keys() - _OF_THE_FIRST:
+        if there - _OF_THE_FIRST:
             raise DecodeError(f"{kind.name}[S] with what belongs to later messages")
         return
-    if counts.keys() & _NEGOTIATION:
+    if not there.isdisjoint(_NEGOTIATION):
         raise DecodeError(f"{kind.name} names algorithms after the first exchange")
     if not flags & _COMPLETE:
-        if _A.KEY_ID in counts or _A.RESULT_CODE in counts:
+        if not there.isdisjoint(_OF_THE_LAST):
             raise DecodeError(f"{kind.name} with what belongs to the last message")
         return
-    if (_A.KEY_ID in counts) and _AUTH not in counts:
+    if (_A.KEY_ID in there) and _AUTH not in there:
         raise DecodeError(f"{kind.name}[C] names a key without using it")
     if not flags & _R:
         return
@@ -347,18 +359,19 @@ def _validate_auth(message: Message, kind: Kind, counts: dict[int, int], conceal
     if result > 2:
         raise DecodeError(f"result {result}")
     if result == 0:
-        _validate_success(counts, concealed)
+        _validate_success(there, concealed)
 
 
-def _validate_success(counts: dict[int, int], concealed: bool) -> None:
-    if not {_A.KEY_ID, _AUTH} <= counts.keys():
+def _validate_success(there: set[int], concealed: bool) -> None:
+    if not {_A.KEY_ID, _AUTH} <= there:
         raise DecodeError("PAR[C] says success without a key")
-    if not concealed and not {_A.EAP_PAYLOAD, _A.SESSION_LIFETIME} <= counts.keys():
+    if not concealed and not {_A.EAP_PAYLOAD, _A.SESSION_LIFETIME} <= there:
         raise DecodeError("PAR[C] says success without EAP's word or without a lifetime")
 
 
 _NEGOTIATION: Final = frozenset(int(code) for code in _ALGORITHMS)
 _OF_THE_FIRST: Final = _NEGOTIATION | {int(_A.EAP_PAYLOAD)}
+_OF_THE_LAST: Final = frozenset((int(_A.KEY_ID), int(_A.RESULT_CODE)))
 
 
 def revealed(message: Message, concealed: bytes) -> Message:

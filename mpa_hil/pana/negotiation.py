@@ -6,6 +6,8 @@ from both messages as either side saw them (RFC 5191 s5.3).
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from .association import Suite
 from .message import Avp, Message, unsigned
 from .numbers import AvpCode, Encryption, Integrity, Prf
@@ -43,12 +45,16 @@ def answer(suite: Suite) -> tuple[Avp, ...]:
 
 def chosen(answered: Message, offered: tuple[Avp, ...]) -> Suite | None:
     """What a PAN[S] chose from `offered`; None if that was not on offer or is not whole."""
-    taken = [avp for avp in answered.avps if avp.code != AvpCode.EAP_PAYLOAD]
-    if any(avp not in offered for avp in taken):
-        return None
-    prf = answered.number(AvpCode.PRF_ALGORITHM)
-    integrity = answered.number(AvpCode.INTEGRITY_ALGORITHM)
-    encryption = answered.number(AvpCode.ENCRYPTION_ALGORITHM)
+    taken = tuple(avp for avp in answered.avps if avp[0] != AvpCode.EAP_PAYLOAD)
+    return _suite(taken) if all(avp in offered for avp in taken) else None
+
+
+@lru_cache(maxsize=64)  # there are not as many combinations of what is on offer
+def _suite(taken: tuple[Avp, ...]) -> Suite | None:
+    numbers = {code: int.from_bytes(value, "big") for code, value in taken}
+    prf = numbers.get(AvpCode.PRF_ALGORITHM)
+    integrity = numbers.get(AvpCode.INTEGRITY_ALGORITHM)
+    encryption = numbers.get(AvpCode.ENCRYPTION_ALGORITHM)
     if prf is None or integrity is None:
         return None
     return Suite(

@@ -20,6 +20,7 @@ from .numbers import HEADER_OCTETS, AvpCode, Flag, MessageType
 from .settings import PaaSettings
 
 _ALGORITHM_AVP_OCTETS: Final = 12
+_E: Final = int(Flag.PREAUTHENTICATION)
 
 
 class Opening(NamedTuple):
@@ -35,7 +36,9 @@ class Openings:
 
     def __init__(self, settings: PaaSettings, random: Callable[[int], bytes], now_ns: int) -> None:
         self._cookies = Cookies(random, settings.cookie_period_s, now_ns)
-        self._ip_reconfiguration = settings.ip_reconfiguration
+        self._flags = int(Flag.REQUEST | Flag.START)
+        if settings.ip_reconfiguration:
+            self._flags |= Flag.IP_RECONFIGURATION
         full = negotiation.offer(settings.suites, settings.encryption)
         self._offers = {False: negotiation.offer(settings.suites[:1], None), True: full}
         self._full_octets = HEADER_OCTETS + _ALGORITHM_AVP_OCTETS * len(full)
@@ -65,15 +68,9 @@ class Openings:
         return None if ticket is None else self._request(ticket)
 
     def _request(self, ticket: Ticket) -> bytes:
-        flags = Flag.REQUEST | Flag.START
-        if ticket.preauthentication:
-            flags |= Flag.PREAUTHENTICATION
-        if self._ip_reconfiguration:
-            flags |= Flag.IP_RECONFIGURATION
+        flags = self._flags | _E if ticket.preauthentication else self._flags
         avps = self._offers[ticket.full_offer]
-        return Message(
-            MessageType.AUTH, int(flags), ticket.session_id, ticket.sequence, avps
-        ).encode()
+        return Message(MessageType.AUTH, flags, ticket.session_id, ticket.sequence, avps).encode()
 
     def recognise(
         self, answer: Message, pac: Endpoint, relay: Endpoint | None, now_ns: int
@@ -82,7 +79,7 @@ class Openings:
         ticket = self._cookies.redeem(answer.session_id, answer.sequence, pac, relay, now_ns)
         if ticket is None:
             return Objection("answers no first request of late", security=True)
-        if ticket.preauthentication != bool(answer.flags & Flag.PREAUTHENTICATION):
+        if ticket.preauthentication != bool(answer.flags & _E):
             return Objection("does not agree on the E bit", security=True)
         suite = negotiation.chosen(answer, self._offers[ticket.full_offer])
         if suite is None or answer.value(AvpCode.EAP_PAYLOAD) is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from .association import SecurityAssociation, Suite
 from .conversation import Conversation, Outstanding
@@ -19,8 +20,9 @@ from .interface import (
 )
 from .message import Message
 from .numbers import AvpCode, ResultCode, TerminationCause
-from .paa_table import PAA_TABLE, PaaEvent, PaaState
+from .paa_table import PaaEvent, PaaState
 from .settings import PaaSettings
+from .transitions import Move
 
 Origin = tuple[Endpoint, Endpoint | None]
 
@@ -79,6 +81,9 @@ class PaaCore:
         "suite",
     )
 
+    moves: ClassVar[dict[tuple[PaaState, PaaEvent], tuple[Move[PaaState], ...]]]
+    """`PAA_TABLE`, bound to the class that has the actions."""
+
     def __init__(
         self,
         conversation: Conversation,
@@ -129,13 +134,13 @@ class PaaCore:
 
     def fire(self, event: PaaEvent, turn: Turn) -> bool:
         """Take the first row whose guard holds; False if there is none."""
-        for row in PAA_TABLE.at(self.state, event):
-            if row.guard and not getattr(self, "is_" + row.guard)(turn):
+        for guard, action, exit_ in self.moves.get((self.state, event), ()):
+            if guard is not None and not guard(self, turn):
                 continue
-            if row.exit is not None:
-                self.state = row.exit
-            if row.action:
-                getattr(self, "do_" + row.action)(turn)
+            if exit_ is not None:
+                self.state = exit_
+            if action is not None:
+                action(self, turn)
             return True
         return False
 

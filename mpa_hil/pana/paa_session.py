@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mpa_hil.mobility.interface import NS_PER_S
 
 from .association import SecurityAssociation, Transcript
@@ -19,6 +21,10 @@ from .interface import (
 from .message import Avp, unsigned
 from .numbers import AvpCode, Flag, MessageType, ResultCode, TerminationCause
 from .paa_core import PaaCore, Turn
+from .paa_table import PAA_TABLE
+
+_I: Final = int(Flag.IP_RECONFIGURATION)
+_C: Final = int(Flag.COMPLETE)
 
 
 class Session(PaaCore):
@@ -53,15 +59,15 @@ class Session(PaaCore):
             )
         )
 
-    def _auth_flags(self) -> Flag:
+    def _auth_flags(self) -> int:
         configure = self._settings.ip_reconfiguration and not self.established
-        return Flag.IP_RECONFIGURATION if configure else Flag(0)
+        return _I if configure else 0
 
     def _request(
         self,
         turn: Turn,
         type_: MessageType,
-        flags: Flag,
+        flags: int,
         avps: tuple[Avp, ...] = (),
         *,
         concealable: tuple[Avp, ...] = (),
@@ -134,7 +140,7 @@ class Session(PaaCore):
         self._request(
             turn,
             MessageType.AUTH,
-            Flag.COMPLETE | self._auth_flags(),
+            _C | self._auth_flags(),
             (
                 unsigned(AvpCode.RESULT_CODE, ResultCode.SUCCESS),
                 Avp(AvpCode.EAP_PAYLOAD, turn.packet),
@@ -156,7 +162,7 @@ class Session(PaaCore):
         self._request(
             turn,
             MessageType.AUTH,
-            Flag.COMPLETE | self._auth_flags(),
+            _C | self._auth_flags(),
             tuple(avps),
             sa=self.pending_sa,
         )
@@ -236,7 +242,7 @@ class Session(PaaCore):
         """RFC 5191 s4.4."""
         self.ends_ns = self.renew_ns = None
         cause = unsigned(AvpCode.TERMINATION_CAUSE, turn.cause)
-        self._request(turn, MessageType.TERMINATION, Flag(0), concealable=(cause,))
+        self._request(turn, MessageType.TERMINATION, 0, concealable=(cause,))
 
     def do_answer_termination(self, turn: Turn) -> None:
         """PTA, and that was it."""
@@ -269,3 +275,6 @@ class Session(PaaCore):
         self, turn: Turn, cause: EndCause, termination: TerminationCause | None = None
     ) -> None:
         turn.out.append(Ended(self.conversation.session_id, cause, termination, self.established))
+
+
+Session.moves = PAA_TABLE.bound(Session)

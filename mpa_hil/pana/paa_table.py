@@ -24,6 +24,8 @@ class PaaState(Enum):
     SESS_TERM = "wait for a termination's answer"
     CLOSED = "closed"
 
+    __hash__ = object.__hash__  # Enum's own is made in Python, and each message needs a dozen
+
 
 class PaaEvent(Enum):
     """What can happen to a session at the PAA."""
@@ -48,6 +50,8 @@ class PaaEvent(Enum):
     TERMINATE = "terminate"
     RTX_EXHAUSTED = "no answer"
     SESS_TIMEOUT = "session timeout"
+
+    __hash__ = object.__hash__
 
 
 _S = PaaState

@@ -7,9 +7,9 @@ machine that the table is for, named here by their names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 S = TypeVar("S", bound=Enum)
 E = TypeVar("E", bound=Enum)
@@ -28,6 +28,14 @@ class Row(NamedTuple, Generic[S, E]):
     """None: stay."""
 
 
+class Move(NamedTuple, Generic[S]):
+    """What a row means to one machine: methods, which take the machine and its turn."""
+
+    guard: Callable[[Any, Any], bool] | None
+    action: Callable[[Any, Any], None] | None
+    exit: S | None
+
+
 class Table(Generic[S, E]):
     """Rows, indexed by state and event."""
 
@@ -42,6 +50,20 @@ class Table(Generic[S, E]):
     def at(self, state: S, event: E) -> tuple[Row[S, E], ...]:
         """The rows to try, none where the event has no meaning."""
         return self._index.get((state, event), ())
+
+    def bound(self, machine: type) -> dict[tuple[S, E], tuple[Move[S], ...]]:
+        """The rows by state and event, with the machine's own methods in the place of names."""
+        return {
+            place: tuple(
+                Move(
+                    getattr(machine, "is_" + row.guard) if row.guard else None,
+                    getattr(machine, "do_" + row.action) if row.action else None,
+                    row.exit,
+                )
+                for row in rows
+            )
+            for place, rows in self._index.items()
+        }
 
     def names(self) -> set[str]:
         """Every guard and action."""
