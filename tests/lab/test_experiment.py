@@ -64,8 +64,10 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def main(place: Path) -> Summary:
-    """The main job: three schemes, the null runs and the control."""
-    return figures(run("two_domains.toml", place / "main"))
+    """The main job but for MPA, which has its own tests: the null runs and the control too."""
+    schemes = ("reactive", "reactive-tuned", "l2-floor")
+    chosen = (word for scheme in schemes for word in ("--scheme", scheme))
+    return figures(run("two_domains.toml", place / "main", *chosen))
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,13 @@
     check   formatting, lint, types
     pure    tests/unit: no root, no guest
     fuzz    tests/fuzz: every decoder, 20,000 inputs each; tests/campaign: attacks and faults
-    wired   tests/wired: real daemons on veth pairs, in the guest
+    wired   tests/wired: real daemons on veth pairs; here where root asks and they are installed,
+            and in the guest what could not run here
     lab     tests/lab: the guest itself, on this machine; tests/lab/inside: in the guest
     radio   tests/radio: real radios of this machine; only when asked for by name
 
-What needs the guest's insides shares one boot, which goes on beside the rest. Exit status: 0 all
+What needs the guest's insides shares one boot. Tests that boot guests of their own go on beside all
+the rest. Exit status: 0 all
 is well, 1 something failed, 3 this machine lacks something.
 """
 
@@ -82,37 +84,58 @@ async def here(tier: str, *arguments: str) -> Result:
     return result
 
 
-async def in_guest(tiers: tuple[str, ...]) -> list[Result]:
-    """What of these tiers runs inside the guest, on one boot; a result for each."""
-    folders = {"wired": WIRED, "lab": INSIDE}
-    wanted = {tier: folders[tier] for tier in folders if tier in tiers}
-    if not wanted:
-        return []
-    whole = await timed(guest.run("guest", tuple(wanted.values())))
-    results = [
-        Result(tier, [case for case in whole.cases if case.test.startswith(f"{folder}/")])
-        for tier, folder in wanted.items()
-    ]
-    for result in results:
-        # One boot for both: the time is told once, with the first.
-        result.wall_s = whole.wall_s if result is results[0] else 0.0
-    results[0].problems, results[0].status = whole.problems, whole.status
-    if "wired" in wanted:
-        await try_here(results[0])
-    return results
+async def inside(tiers: tuple[str, ...]) -> list[Result]:
+    """What needs a kernel to itself: on this machine what its kernel and programs allow, if root
+    asks (the guest's processor is emulated, and many times slower); the rest on one boot."""
+    results: dict[str, Result] = {}
+    wanted: dict[str, tuple[str, ...]] = {}
+    if "wired" in tiers:
+        results["wired"] = Result("wired")
+        wanted["wired"] = (WIRED,)
+        if os.geteuid() == 0:
+            results["wired"] = await timed(here("wired", WIRED))
+            wanted["wired"] = left_over(results["wired"])
+    if "lab" in tiers:
+        results["lab"] = Result("lab")
+        wanted["lab"] = (INSIDE,)
+    paths = tuple(path for tier in wanted for path in wanted[tier])
+    if paths:
+        whole = await timed(guest.run("guest", paths))
+        for tier, folder in (("wired", WIRED), ("lab", INSIDE)):
+            if wanted.get(tier):
+                take_over(results[tier], whole, folder)
+        # One boot for both: what it took and what went wrong is told once.
+        told = next(result for tier, result in results.items() if wanted[tier])
+        told.wall_s += whole.wall_s
+        told.problems += whole.problems
+        told.status = max(told.status, whole.status)
+    return list(results.values())
 
 
-async def try_here(result: Result) -> None:
-    """Run here what the guest could not, where this machine may: a kernel that lacks things."""
-    skipped = [case.test for case in result.cases if case.state == "skipped"]
-    if not skipped or os.geteuid() != 0:
-        return
-    again = {case.test: case for case in (await here("wired", *skipped)).cases}
-    result.cases = [again.get(case.test, case) for case in result.cases]
+def left_over(result: Result) -> tuple[str, ...]:
+    """The tests that could not run here, for the guest; one that nobody can run stays skipped."""
+    skipped = tuple(case.test for case in result.cases if case.state == "skipped")
+    if not result.cases:
+        return (WIRED,)
+    if len(skipped) == len(result.cases):
+        result.problems.clear()
+        result.status = 1
+        return (WIRED,)
+    return skipped
+
+
+def take_over(result: Result, whole: Result, folder: str) -> None:
+    """Put what the guest says of a folder's tests in the place of what was skipped here."""
+    said = {case.test: case for case in whole.cases if case.test.startswith(f"{folder}/")}
+    before = {case.test: case for case in result.cases}
+    for test, case in said.items():
+        if case.state != "skipped" or test not in before:
+            before[test] = case
+    result.cases = list(before.values())
 
 
 async def on_host(tiers: tuple[str, ...]) -> list[Result]:
-    """What of these tiers runs on this machine, one after the other."""
+    """What needs no more than this machine's Python, one after the other."""
     results = []
     if "check" in tiers:
         results.append(await timed(check()))
@@ -120,19 +143,24 @@ async def on_host(tiers: tuple[str, ...]) -> list[Result]:
         results.append(await timed(here("pure", PURE, *ALL_CORES)))
     if "fuzz" in tiers:
         results.append(await timed(here("fuzz", FUZZ, CAMPAIGN, *ALL_CORES)))
-    if "lab" in tiers:
-        results.append(await timed(here("lab", LAB, f"--ignore={INSIDE}")))
     if "radio" in tiers:
         results.append(await timed(here("radio", RADIO)))
-    return results
+    return [*results, *await inside(tiers)]
+
+
+async def with_guests(tiers: tuple[str, ...]) -> list[Result]:
+    """The tests that boot guests of their own."""
+    if "lab" not in tiers:
+        return []
+    return [await timed(here("lab", LAB, f"--ignore={INSIDE}"))]
 
 
 async def main(tiers: tuple[str, ...]) -> int:
     """Run tiers and print what came of them; the exit status."""
     async with asyncio.TaskGroup() as group:
-        inside = group.create_task(in_guest(tiers))
-        outside = group.create_task(on_host(tiers))
-    results = merged([*outside.result(), *inside.result()])
+        one = group.create_task(on_host(tiers))
+        other = group.create_task(with_guests(tiers))
+    results = merged([*one.result(), *other.result()])
     left_out = [("radio", HOW_TO_RADIO)] if tiers == DEFAULT else []
     print(summary(results, left_out))
     return max((result.status for result in results if not result.ok), default=0)

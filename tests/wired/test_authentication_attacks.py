@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import statistics
 import sys
 import time
@@ -72,6 +73,11 @@ async def latency_s(lab: Network, count: int) -> list[float]:
     return taken
 
 
+@pytest.mark.skipif(
+    (os.cpu_count() or 1) < 2,
+    reason="needs two processors, or the flood takes the agent's own time: run it on this machine, "
+    "as root with freeradius and hostapd installed",
+)
 def test_a_flood_of_spoofed_initiations() -> None:
     """A1, G9: at ten times what the agent can authenticate every genuine one succeeds, within twice
     its unloaded latency; the flood leaves no state, and no answer is more than 3 times its PCI."""
