@@ -6,7 +6,15 @@ kind of the AAA server's message (RFC 3579 s2.6.3). What contradicts itself ends
 
 from __future__ import annotations
 
-from mpa_hil.eap.codec import Code, MethodType, Packet, decode, decode_identity, encode
+from mpa_hil.eap.codec import (
+    HEADER_OCTETS,
+    Code,
+    MethodType,
+    Packet,
+    decode,
+    decode_identity,
+    encode,
+)
 from mpa_hil.eap.interface import (
     MSK_OCTETS,
     AaaReply,
@@ -70,7 +78,8 @@ class PassThrough:
             except DecodeError as error:
                 return self._refuse(error.what)
         self._at_aaa = True
-        return ToAaa(encode(message), self.identity)
+        length = HEADER_OCTETS + 1 + len(message.data)  # without what a lower layer padded
+        return ToAaa(packet[:length], self.identity)
 
     def from_aaa(
         self, reply: AaaReply, packet: bytes | None, msk: bytes | None = None

@@ -26,6 +26,9 @@ class Code(IntEnum):
     FAILURE = 4
 
 
+_CODES = {int(code): code for code in Code}
+
+
 class MethodType(IntEnum):
     """EAP types that have a name here; a packet may have any other from 0 to 255."""
 
@@ -57,19 +60,19 @@ def decode(octets: bytes) -> Packet:
     """
     if len(octets) < HEADER_OCTETS:
         raise _error(f"{len(octets)} octets are no packet")
-    length = int.from_bytes(octets[2:4], "big")
+    length = octets[2] << 8 | octets[3]
     if not HEADER_OCTETS <= length <= len(octets):
         raise _error(f"length {length} of {len(octets)} octets")
-    number = octets[0]
-    if number in (Code.REQUEST, Code.RESPONSE):
+    code = _CODES.get(octets[0])
+    if code is None:
+        raise _error(f"code {octets[0]}")
+    if code is Code.REQUEST or code is Code.RESPONSE:
         if length == HEADER_OCTETS:
             raise _error("request or response without a type")
-        return Packet(Code(number), octets[1], octets[4], octets[5:length])
-    if number not in (Code.SUCCESS, Code.FAILURE):
-        raise _error(f"code {number}")
+        return Packet(code, octets[1], octets[4], octets[5:length])
     if length != HEADER_OCTETS:
         raise _error("success or failure with data")
-    return Packet(Code(number), octets[1])
+    return Packet(code, octets[1])
 
 
 def encode(packet: Packet) -> bytes:

@@ -114,7 +114,7 @@ class RadiusClient:
         )
         if fault is None and answer.code not in _ANSWERS:
             fault = f"code {answer.code} is no answer"
-        if fault is None and [k for k, _ in answer.attributes if k == numbers.PROXY_STATE]:
+        if fault is None and answer.first(numbers.PROXY_STATE) is not None:
             # None was sent, so none may return (RFC 2865 s5.33): the room in which Blast-RADIUS
             # puts its collision.
             fault = "a Proxy-State that is not ours"
@@ -191,8 +191,12 @@ class RadiusClient:
     def _choose(self, request: Request, now: Instant) -> int | None:
         """The server to send to: the one that holds the conversation, the first that lives, one
         that may live again, and when none does, the first that was not asked yet."""
-        fresh = [state for state in self._servers if not request.tried >> state.index & 1]
         origin = request.origin
+        if not request.tried:
+            state = self._servers[origin or 0]
+            if state.alive:
+                return state.index
+        fresh = [state for state in self._servers if not request.tried >> state.index & 1]
         for state in fresh:
             if state.index == origin and state.alive:
                 return origin

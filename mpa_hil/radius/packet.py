@@ -44,7 +44,10 @@ class Packet(NamedTuple):
 
     def first(self, kind: int) -> bytes | None:
         """The value of the first attribute of a type."""
-        return next((value for number, value in self.attributes if number == kind), None)
+        for number, value in self.attributes:
+            if number == kind:
+                return value
+        return None
 
     def all(self, kind: int) -> tuple[bytes, ...]:
         """The values of all attributes of a type."""
@@ -111,9 +114,13 @@ def integer(kind: int, value: int) -> bytes:
 
 def eap_attributes(eap: bytes) -> bytes:
     """An EAP packet as EAP-Message attributes, in order (RFC 3579 s3.1)."""
+    if len(eap) <= MAX_VALUE_OCTETS:
+        return attribute(EAP_MESSAGE, eap)
     return b"".join(
-        attribute(EAP_MESSAGE, eap[at : at + MAX_VALUE_OCTETS])
-        for at in range(0, len(eap), MAX_VALUE_OCTETS)
+        [
+            attribute(EAP_MESSAGE, eap[at : at + MAX_VALUE_OCTETS])
+            for at in range(0, len(eap), MAX_VALUE_OCTETS)
+        ]
     )
 
 

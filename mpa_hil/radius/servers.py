@@ -58,6 +58,7 @@ class Request:
 
 @dataclass(slots=True)
 class _LaneState:
+    lane: Lane
     waiting: dict[int, Request] = field(default_factory=dict)
     free: deque[int] = field(default_factory=lambda: deque(range(IDENTIFIERS)))
     answered: bool = False
@@ -96,13 +97,15 @@ class ServerState:
 
     def enlist(self, request: Request) -> None:
         """Give the request a lane and an identifier here."""
-        number = next((n for n, state in self._lanes.items() if state.free), self._next_lane)
-        if number == self._next_lane:
-            self._lanes[number] = _LaneState()
+        for state in self._lanes.values():
+            if state.free:
+                break
+        else:
+            state = _LaneState(Lane(self.index, self._next_lane))
+            self._lanes[self._next_lane] = state
             self._next_lane += 1
-        state = self._lanes[number]
         request.server = self.index
-        request.lane = Lane(self.index, number)
+        request.lane = state.lane
         request.identifier = state.free.popleft()
         state.waiting[request.identifier] = request
 

@@ -43,6 +43,10 @@ _ERROR_CAUSES = {
 """RFC 5176 s3.5; those that an authentication may be told."""
 
 
+Said = dict[int, list[bytes]]
+"""The values of an answer's attributes, by type."""
+
+
 @dataclass(slots=True)  # not frozen: one is made for each answer, and that costs half
 class Circumstances:
     """Of the request that was answered."""
@@ -60,21 +64,28 @@ class Circumstances:
 
 def judge(answer: Packet, asked: Circumstances) -> Accepted | Challenged | Refused:
     """The outcome of a request; `answer` is authentic and an accept, challenge or reject."""
-    eap = b"".join([value for kind, value in answer.attributes if kind == numbers.EAP_MESSAGE])
+    said: Said = {}
+    for kind, value in answer.attributes:
+        if kind in said:
+            said[kind].append(value)
+        else:
+            said[kind] = [value]
+    eap = b"".join(said.get(numbers.EAP_MESSAGE, ()))
     try:
-        if answer.code == Code.ACCESS_CHALLENGE:
-            return _challenged(answer, eap, asked)
-        if answer.code == Code.ACCESS_ACCEPT:
-            return _accepted(answer, eap, asked)
+        if answer.code == _CHALLENGE:
+            return _challenged(said, eap, asked)
+        if answer.code == _ACCEPT:
+            return _accepted(answer, said, eap, asked)
     except DecodeError as error:
-        return _refused(answer, eap, asked, f"{_NAMES[answer.code]} with {error.what}", by_us=True)
-    return _refused(answer, eap, asked, "rejected by the server")
+        return _refused(said, eap, asked, f"{_NAMES[answer.code]} with {error.what}", by_us=True)
+    return _refused(said, eap, asked, "rejected by the server")
 
 
-_NAMES: dict[int, str] = {Code.ACCESS_CHALLENGE: "challenge", Code.ACCESS_ACCEPT: "acceptance"}
+_CHALLENGE, _ACCEPT = int(Code.ACCESS_CHALLENGE), int(Code.ACCESS_ACCEPT)
+_NAMES = {_CHALLENGE: "challenge", _ACCEPT: "acceptance"}
 
 
-def _challenged(answer: Packet, eap: bytes, asked: Circumstances) -> Challenged:
+def _challenged(said: Said, eap: bytes, asked: Circumstances) -> Challenged:
     if not eap:
         raise _contradiction("no EAP message")
     if eap[0] != _EAP_REQUEST or not _whole(eap):
@@ -82,39 +93,39 @@ def _challenged(answer: Packet, eap: bytes, asked: Circumstances) -> Challenged:
     return Challenged(
         token=asked.token,
         eap=eap,
-        continuation=Continuation(asked.server, _at_most_one(answer, numbers.STATE)),
-        patience_s=_number(answer, numbers.SESSION_TIMEOUT),
-        reply_message=reply_message(answer),
+        continuation=Continuation(asked.server, _at_most_one(said, numbers.STATE)),
+        patience_s=_number(said, numbers.SESSION_TIMEOUT),
+        reply_message=reply_message(said),
         server=asked.server_name,
         round_trip_ns=asked.round_trip_ns,
         attempts=asked.attempts,
     )
 
 
-def _accepted(answer: Packet, eap: bytes, asked: Circumstances) -> Accepted:
+def _accepted(answer: Packet, said: Said, eap: bytes, asked: Circumstances) -> Accepted:
     if not eap:
         raise _contradiction("no EAP-Success")
     if eap[0] == _EAP_FAILURE:
         raise _contradiction("EAP-Failure in it")
     if eap[0] != _EAP_SUCCESS or len(eap) != _EAP_HEADER_OCTETS or not _whole(eap):
         raise _contradiction("an EAP message that is no EAP-Success")
-    service = _number(answer, numbers.SERVICE_TYPE)
+    service = _number(said, numbers.SERVICE_TYPE)
     if service not in (None, numbers.SERVICE_FRAMED):
         # RFC 2865 s5.6: a service that is not provided is a rejection.
         raise _contradiction(f"service type {service}, which is not provided here")
-    timeout = _number(answer, numbers.SESSION_TIMEOUT)
+    timeout = _number(said, numbers.SESSION_TIMEOUT)
     if timeout == 0:
         raise _contradiction("a session of 0 seconds")
-    action = _number(answer, numbers.TERMINATION_ACTION)
+    action = _number(said, numbers.TERMINATION_ACTION)
     return Accepted(
         token=asked.token,
         eap=eap,
         msk=master_session_key(answer, asked.secret, asked.authenticator),
         session_timeout_s=timeout,
         termination=Termination.RADIUS_REQUEST if action == 1 else Termination.DEFAULT,
-        classes=answer.all(numbers.CLASS),
-        user_name=_at_most_one(answer, numbers.USER_NAME),
-        reply_message=reply_message(answer),
+        classes=tuple(said.get(numbers.CLASS, ())),
+        user_name=_at_most_one(said, numbers.USER_NAME),
+        reply_message=reply_message(said),
         server=asked.server_name,
         round_trip_ns=asked.round_trip_ns,
         attempts=asked.attempts,
@@ -122,13 +133,13 @@ def _accepted(answer: Packet, eap: bytes, asked: Circumstances) -> Accepted:
 
 
 def _refused(
-    answer: Packet, eap: bytes, asked: Circumstances, reason: str, *, by_us: bool = False
+    said: Said, eap: bytes, asked: Circumstances, reason: str, *, by_us: bool = False
 ) -> Refused:
     failure = len(eap) == _EAP_HEADER_OCTETS and eap[0] == _EAP_FAILURE and _whole(eap)
-    causes = [value for value in answer.all(numbers.ERROR_CAUSE) if len(value) == 4]
+    causes = [value for value in said.get(numbers.ERROR_CAUSE, ()) if len(value) == 4]
     cause = int.from_bytes(causes[0], "big") if causes else None
-    said = reply_message(answer)
-    details = [said] if said else []
+    words = reply_message(said)
+    details = [words] if words else []
     if cause is not None:
         details.append(_ERROR_CAUSES.get(cause, f"error cause {cause}"))
     return Refused(
@@ -136,19 +147,18 @@ def _refused(
         eap=eap if failure else None,
         reason=f"{reason}: {'; '.join(details)}" if details else reason,
         decider=Decider.CLIENT if by_us else Decider.SERVER,
-        reply_message=said,
+        reply_message=words,
         error_cause=cause,
         server=asked.server_name,
         moved=asked.origin is not None and asked.origin != asked.server,
     )
 
 
-def reply_message(answer: Packet) -> str:
+def reply_message(said: Said) -> str:
     """The server's words to the user, fit for one line of a log: control characters dropped."""
-    said = [value for kind, value in answer.attributes if kind == numbers.REPLY_MESSAGE]
-    if not said:
+    if numbers.REPLY_MESSAGE not in said:
         return ""
-    text = b" ".join(said).decode("utf-8", "replace")
+    text = b" ".join(said[numbers.REPLY_MESSAGE]).decode("utf-8", "replace")
     return "".join(c for c in text if c.isprintable())[:_MAX_TEXT]
 
 
@@ -157,8 +167,8 @@ def _whole(eap: bytes) -> bool:
     return len(eap) >= _EAP_HEADER_OCTETS and eap[2] << 8 | eap[3] == len(eap)
 
 
-def _number(answer: Packet, kind: int) -> int | None:
-    value = _at_most_one(answer, kind)
+def _number(said: Said, kind: int) -> int | None:
+    value = _at_most_one(said, kind)
     if value is None:
         return None
     if len(value) != 4:
@@ -166,12 +176,14 @@ def _number(answer: Packet, kind: int) -> int | None:
     return int.from_bytes(value, "big")
 
 
-def _at_most_one(answer: Packet, kind: int) -> bytes | None:
+def _at_most_one(said: Said, kind: int) -> bytes | None:
     """The value of an attribute that may be there once (RFC 2865 s5.44)."""
-    values = [value for number, value in answer.attributes if number == kind]
+    values = said.get(kind)
+    if values is None:
+        return None
     if len(values) > 1:
         raise _contradiction(f"attribute {kind} {len(values)} times")
-    return values[0] if values else None
+    return values[0]
 
 
 def _contradiction(what: str) -> DecodeError:
