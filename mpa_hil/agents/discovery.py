@@ -31,7 +31,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
 
-from mpa_hil.agents.attending import attend
+from mpa_hil.agents.attending import Commands, attend
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.stdio import Console, Json, main
 from mpa_hil.discovery import files, names, nearby, wire
@@ -57,7 +57,7 @@ class DiscoveryProcess:
         self._search = Search(files.load(memory, _now()) if memory else Cache())
         self._control: ControlClient | None = None
         self._servers: tuple[Address, ...] = ()
-        self._commands: asyncio.Queue[Json] = asyncio.Queue()
+        self._commands = Commands(console, "discovery")
 
     @property
     def remembered(self) -> int:
@@ -66,32 +66,21 @@ class DiscoveryProcess:
 
     def command(self, command: Json) -> None:
         """Take a command; they are carried out one after the other."""
-        self._commands.put_nowait(command)
+        self._commands.put(command)
 
     async def obey(self) -> None:
         """Carry commands out."""
-        verbs = {
-            "open": self._do_open,
-            "learn": self._do_learn,
-            "lease": self._do_lease,
-            "here": self._do_here,
-            "look": self._do_look,
-            "candidates": self._do_candidates,
-            "close": self._do_close,
-        }
-        while True:
-            command = await self._commands.get()
-            verb = verbs.get(str(command.get("cmd")))
-            if verb is None:
-                self._console.refuse(command, "discovery has no such command")
-                continue
-            fields = {key: value for key, value in command.items() if key != "cmd"}
-            try:
-                await verb(Fields(fields, "command"))
-            except MpaError as error:
-                self._console.emit(
-                    "agent.failed", error=error.what, where=error.where, remedy=error.remedy
-                )
+        await self._commands.obey(
+            {
+                "open": self._do_open,
+                "learn": self._do_learn,
+                "lease": self._do_lease,
+                "here": self._do_here,
+                "look": self._do_look,
+                "candidates": self._do_candidates,
+                "close": self._do_close,
+            }
+        )
 
     async def shut(self) -> None:
         """Let the supplicant go, and remember."""

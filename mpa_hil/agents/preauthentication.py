@@ -34,7 +34,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from mpa_hil.agents.attending import attend
+from mpa_hil.agents.attending import Commands, attend
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.preauth_describe import describe
 from mpa_hil.agents.preauth_eap import Credentials, read_credentials
@@ -97,36 +97,26 @@ class PreauthenticationProcess:
         self._ordered = asyncio.Event()
         self._working = asyncio.Lock()
         self._over = asyncio.Event()
-        self._commands: asyncio.Queue[Json] = asyncio.Queue()
+        self._commands = Commands(console, "pre-authentication")
         self._listening: asyncio.Task[None] | None = None
 
     # --- commands
 
     def command(self, command: Json) -> None:
         """Take a command; they are carried out one after the other."""
-        self._commands.put_nowait(command)
+        self._commands.put(command)
 
     async def obey(self) -> None:
         """Carry commands out."""
-        verbs = {
-            "open": self._do_open,
-            "prepare": self._do_prepare,
-            "describe": self._do_describe,
-            "forget": self._do_forget,
-            "close": self._do_close,
-        }
-        while True:
-            command = await self._commands.get()
-            verb = verbs.get(str(command.pop("cmd")))
-            if verb is None:
-                self._console.refuse(command, "pre-authentication has no such command")
-                continue
-            try:
-                await verb(Fields(command, "command"))
-            except MpaError as error:
-                self._console.emit(
-                    "agent.failed", error=error.what, where=error.where, remedy=error.remedy
-                )
+        await self._commands.obey(
+            {
+                "open": self._do_open,
+                "prepare": self._do_prepare,
+                "describe": self._do_describe,
+                "forget": self._do_forget,
+                "close": self._do_close,
+            }
+        )
 
     async def _do_open(self, fields: Fields) -> None:
         path = fields.text("control")

@@ -7,18 +7,14 @@ from pathlib import Path
 import click
 
 from ..request import ClockName, CompareRequest, RigName
-from .options import default_out, lab_argument, rig_options, set_option
+from .options import default_out, lab_argument, measuring_options
 
 
 @click.command()
 @lab_argument
 @click.option("--column", "columns", multiple=True, help="Column to measure; repeatable.")
 @click.option("--repeat", type=click.IntRange(min=1), help="Runs of each column.")
-@rig_options
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Start of all random choices.")
-@click.option("--out", type=click.Path(path_type=Path), help="The comparison's folder.")
-@click.option("--json", "as_json", is_flag=True, help="Print compare.json, not the table.")
-@set_option
+@measuring_options
 def compare(
     lab: Path,
     columns: tuple[str, ...],

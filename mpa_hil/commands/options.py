@@ -45,6 +45,18 @@ def set_option(command: Command) -> Command:
     )(command)
 
 
+def measuring_options(command: Command) -> Command:
+    """``--rig``, ``--clock``, ``--seed``, ``--out``, ``--json`` and ``--set``: of what measures."""
+    seed = click.option(
+        "--seed", type=click.IntRange(0, 2**32 - 1), help="Start of all random choices."
+    )
+    out = click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.")
+    as_json = click.option(
+        "--json", "as_json", is_flag=True, help="Print the JSON summary, not the table."
+    )
+    return rig_options(seed(out(as_json(set_option(command)))))
+
+
 def default_out(lab: Path) -> Path:
     """The folder of a run that was given none: ``runs/LAB-TIME``, one that does not exist."""
     base = Path("runs") / f"{lab.stem}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -7,18 +7,14 @@ from pathlib import Path
 import click
 
 from ..request import ClockName, RigName, RunRequest
-from .options import default_out, lab_argument, rig_options, set_option
+from .options import default_out, lab_argument, measuring_options
 
 
 @click.command()
 @lab_argument
 @click.option("--scheme", "schemes", multiple=True, help="Scheme to run; repeatable.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, help="Runs of each scheme.")
-@rig_options
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Start of all random choices.")
-@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.")
-@click.option("--json", "as_json", is_flag=True, help="Print summary.json, not the table.")
-@set_option
+@measuring_options
 def run(
     lab: Path,
     schemes: tuple[str, ...],
