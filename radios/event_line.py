@@ -145,7 +145,8 @@ class EventLine:
         """Ping until the daemon is gone; returns why it is thought to be."""
         while True:
             try:
-                await asyncio.wait_for(self._attention.wait(), self._keepalive_s)
+                async with asyncio.timeout(self._keepalive_s):
+                    await self._attention.wait()
             except TimeoutError:
                 pass
             else:
@@ -189,7 +190,8 @@ class EventLine:
         word = datagram.decode()
         try:
             self._channel.send_now(datagram)
-            reply = await asyncio.wait_for(self._reply, bound_s)
+            async with asyncio.timeout(bound_s):
+                reply = await self._reply
         except TimeoutError:
             raise NoAnswer(
                 f"no answer to {word!r} within {bound_s:g} s", where=self._path

@@ -110,7 +110,8 @@ class RelayClient:
 
     async def _bounded(self, future: asyncio.Future[None], bound_s: float, what: str) -> None:
         try:
-            await asyncio.wait_for(future, bound_s)
+            async with asyncio.timeout(bound_s):
+                await future
         except TimeoutError:
             raise RemoteError(
                 f"the relay did not {what} within {bound_s:g} s", where=self.where

@@ -129,8 +129,9 @@ class Supplicant:
         with self.control.subscribe() as events:
             await self.preauthenticate(bssid)
             end = await events.wait_for(
-                lambda event: event.name == wpa_events.PREAUTHENTICATED
-                and event.address == bssid.lower(),
+                lambda event: (
+                    event.name == wpa_events.PREAUTHENTICATED and event.address == bssid.lower()
+                ),
                 timeout_s,
             )
         if "completed successfully" not in end.text:

@@ -132,7 +132,8 @@ class Layer3:
         self._settled = asyncio.get_running_loop().create_future()
         self._begin(plan)
         try:
-            await asyncio.wait_for(self._settled, _SETTLE_BOUND_S)
+            async with asyncio.timeout(_SETTLE_BOUND_S):
+                await self._settled
         except TimeoutError:
             stage = "the home agent's answer" if self._address else "a DHCP lease"
             raise RemoteError(

@@ -185,7 +185,8 @@ class PreauthenticationProcess:
         self._over.clear()
         if self._machine.machines:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), _FAREWELL_S)
+                async with asyncio.timeout(_FAREWELL_S):
+                    await self._over.wait()
         await self._drain()
 
     async def _let_go(self) -> None:

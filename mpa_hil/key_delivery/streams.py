@@ -243,7 +243,8 @@ class RecipientServer:
                 timeout_s = max(deadline_ns - self._clock().monotonic_ns, 0) / NS_PER_S
             self._sooner.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._sooner.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._sooner.wait()
             await self._digest(self.holder.expire)
 
     async def close(self) -> None:

@@ -127,7 +127,8 @@ async def _watch(lab: Lab) -> None:
 async def _wait_for_end(end: asyncio.Event, end_file: str) -> None:
     while not end.is_set() and not _is_there(end_file):
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(end.wait(), LOOK_S)
+            async with asyncio.timeout(LOOK_S):
+                await end.wait()
 
 
 def _is_there(path: str) -> bool:

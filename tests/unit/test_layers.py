@@ -110,6 +110,13 @@ def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_cancellation_is_lost(path: Path) -> None:
+    """Before Python 3.12 `wait_for` forgets one that comes along with the result, and whoever
+    cancelled waits for ever; `async with asyncio.timeout` does not."""
+    assert "asyncio.wait_for(" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_a_file_is_one_room(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LINES
 

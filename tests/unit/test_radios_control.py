@@ -95,6 +95,23 @@ def test_events_on_the_request_channel_are_skipped() -> None:
     asyncio.run(run())
 
 
+def test_it_closes_whatever_it_is_at() -> None:
+    """Also in the very turn of the loop in which a PING is answered: closing is not lost on it."""
+
+    async def close_after(turns: int) -> None:
+        client = Daemon().client(keepalive_s=0.0)
+        async with client:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+    async def run() -> None:
+        for turns in range(40):
+            async with asyncio.timeout(5):
+                await close_after(turns)
+
+    asyncio.run(run())
+
+
 def test_late_reply_is_never_taken_for_the_next() -> None:
     late: list[ScriptedChannel] = []
 
