@@ -34,8 +34,7 @@ one. The handover is over for the node when `phase.started` of `first-packet` is
     roam          by ROAM within the present network block, for APs of one SSID
     lead_us       begin so that so many microseconds later the kernel's timer ticks (see `_align`)
 
-At the switch the supplicant's events are only noted, and worked out when the link is up again. All
-that stands between an event and what must follow it is in `_on_event`.
+At the switch the supplicant's events are only noted, and worked out when the link is up again.
 """
 
 from __future__ import annotations
@@ -132,8 +131,9 @@ class MobileNodeProcess:
             raise RemoteError(
                 f"not connected to {name} within {_CONNECT_BOUND_S:g} s", where=self._interface
             ) from None
-        told = {"address": await self._layer3.settle(plan), "bound": self._layer3.bound}
-        self._console.emit("mobile_node.attached", network=name, **told)
+        address = await self._layer3.settle(plan)
+        bound = self._layer3.bound
+        self._console.emit("mobile_node.attached", network=name, address=address, bound=bound)
 
     async def preauthenticate(self, fields: Fields) -> None:
         """802.11i pre-authentication with an access point of the present network."""
