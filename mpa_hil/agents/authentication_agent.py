@@ -53,6 +53,8 @@ from mpa_hil.radius.transport import RadiusPorts
 _COLLECT = (50_000, 20, 100)
 """Thresholds of the cycle collector: associations are many and no cycles, it seldom finds any."""
 _ENTROPY_OCTETS = 4096
+_TOGETHER_S = 0.005
+"""What falls due within this time is done together: sessions are many, timers cost."""
 _FAREWELL_S = 3.0
 """How long recipients may take to confirm that they have no key any more, at the end."""
 
@@ -136,6 +138,7 @@ class AuthenticationAgentProcess:
                 restored=restored,
                 dropped=dropped,
             )
+            self._console.collect(self._loop.call_soon)
             gc.freeze()  # what is there now stays: the collector need not look at it again
             gc.set_threshold(*_COLLECT)
             links = [link.run() for link in self._links.values()]
@@ -152,6 +155,7 @@ class AuthenticationAgentProcess:
                 if self._timer is not None:
                     self._timer.cancel()
                 self._log.flush()
+                self._console.collect(None)
                 await self._radius.close()
                 if self._journal is not None:
                     self._journal.close()
@@ -244,7 +248,7 @@ class AuthenticationAgentProcess:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_ns = due_ns
-        delay_s = max((due_ns - time.monotonic_ns()) / NS_PER_S, 0.0)
+        delay_s = max((due_ns - time.monotonic_ns()) / NS_PER_S, 0.0) + _TOGETHER_S
         self._timer = self._loop.call_later(delay_s, self._expire)
 
     def _expire(self) -> None:
@@ -297,7 +301,8 @@ class AuthenticationAgentProcess:
         self._settled = asyncio.Event()
         self._carry_out(self._agent.stop(instant()))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._settled.wait(), _FAREWELL_S)
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._settled.wait()
 
 
 def serve(config: Json, console: Console) -> None:

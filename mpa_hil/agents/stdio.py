@@ -21,6 +21,7 @@ _LINE_LIMIT = 1 << 20
 """Octets; a longer command line is no command."""
 
 Json = dict[str, object]
+Later = Callable[[Callable[[], None]], object]
 _encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
 
 
@@ -36,6 +37,8 @@ class Console:
         self._agent = agent
         self._host = host
         self._rest = b""
+        self._lines: list[bytes] = []
+        self._later: Later | None = None
         self.closed = False
         """The controller is gone: standard input ended, or nobody reads standard output."""
 
@@ -49,10 +52,28 @@ class Console:
         """
         stamp = time.monotonic_ns() if t_ns is None else t_ns
         event = {"t_ns": stamp, "host": self._host, "agent": self._agent, "type": kind, **fields}
-        line = _encode(event).encode() + b"\n"
+        if self._later is not None and not self._lines:
+            self._later(self._flush)
+        self._lines.append(_encode(event).encode())
+        if self._later is None:
+            self._flush()
+
+    def collect(self, later: Later | None) -> None:
+        """Write the events that come within one round of an event loop in one go, from now on.
+
+        Args:
+            later: calls what it is given when the round is over (`call_soon`); None: write each
+                at once, as before, and what was collected now.
+        """
+        self._later = later
+        self._flush()
+
+    def _flush(self) -> None:
+        text = b"".join([line + b"\n" for line in self._lines])
+        self._lines.clear()
         try:
-            while line:
-                line = line[os.write(sys.stdout.fileno(), line) :]
+            while text:
+                text = text[os.write(sys.stdout.fileno(), text) :]
         except BrokenPipeError:
             self.closed = True
 

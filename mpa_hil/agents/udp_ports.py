@@ -19,6 +19,13 @@ _BUFFER_OCTETS = 4 << 20
 _KNOWN_SOURCES = 4096
 """Sources whose addresses are not parsed anew for each datagram."""
 
+
+class _Peer(Endpoint):
+    """An endpoint that keeps its name for the socket."""
+
+    name: tuple[str, int]
+
+
 Receive = Callable[[bytes, Endpoint], None]
 
 
@@ -39,8 +46,7 @@ class UdpPort:
         self.address = address
         self._receive = receive
         self._done = done
-        self._sources: dict[tuple[str, int], Endpoint] = {}
-        self._names: dict[Endpoint, tuple[str, int]] = {}
+        self._sources: dict[tuple[str, int], _Peer] = {}
         self._parse: type[IPv4Address] | type[IPv6Address] = type(address)
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -61,7 +67,10 @@ class UdpPort:
 
     def send(self, datagram: bytes, destination: Endpoint) -> None:
         """Send. What cannot be sent is lost, as on the way; machines repeat what matters."""
-        name = self._names.get(destination) or (str(destination.address), destination.port)
+        if isinstance(destination, _Peer):
+            name = destination.name
+        else:
+            name = str(destination.address), destination.port
         try:
             self._socket.sendto(datagram, name)
         except OSError:
@@ -84,10 +93,9 @@ class UdpPort:
         self._done()
 
     def _endpoint(self, source: tuple[str, int]) -> Endpoint:
-        endpoint = Endpoint(self._parse(source[0].partition("%")[0]), source[1])
+        endpoint = _Peer(self._parse(source[0].partition("%")[0]), source[1])
+        endpoint.name = source
         if len(self._sources) >= _KNOWN_SOURCES:  # a flood: those who stay are soon known again
             self._sources.clear()
-            self._names.clear()
         self._sources[source] = endpoint
-        self._names[endpoint] = source
         return endpoint

@@ -11,7 +11,7 @@ from dataclasses import field
 
 from mpa_hil.light import light
 
-from .crypto import AUTH_OCTETS, ENCRYPTION_KEY_OCTETS, KEY_OCTETS, authenticator, prf_plus
+from .crypto import AUTH_OCTETS, ENCRYPTION_KEY_OCTETS, KEY_OCTETS, authenticator, keyed, prf_plus
 from .numbers import Encryption, Integrity, Prf
 
 PEMK_OCTETS = 64
@@ -74,8 +74,10 @@ class SecurityAssociation:
     ) -> SecurityAssociation:
         """Derive the keys (RFC 5191 s5.3, RFC 6786 s3)."""
 
+        root = keyed(suite.prf, msk)
+
         def key(label: bytes, length: int) -> bytes:
-            return prf_plus(suite.prf, msk, transcript.seed(label, key_id), length)
+            return prf_plus(suite.prf, root, transcript.seed(label, key_id), length)
 
         auth_key = key(b"IETF PANA", KEY_OCTETS[suite.integrity])
         if suite.encryption is None:

@@ -151,21 +151,27 @@ class Conversation:
             arrival: clear the E bit.
             now_ns: monotonic.
         """
-        draft = Draft(type_, flags, avps, concealable, sa, arrival)
         if self.outstanding is not None:
-            self.waiting.append(draft)
+            self.waiting.append(Draft(type_, flags, avps, concealable, sa, arrival))
             return None
-        return self._dispatch(draft, now_ns)
+        return self._dispatch(now_ns, type_, flags, avps, concealable, sa, arrival)
 
-    def _dispatch(self, draft: Draft, now_ns: int) -> Send:
+    def _dispatch(
+        self,
+        now_ns: int,
+        type_: MessageType,
+        flags: int,
+        avps: tuple[Avp, ...],
+        concealable: tuple[Avp, ...],
+        sa: SecurityAssociation | None,
+        arrival: bool,
+    ) -> Send:
         sequence = self.next_out
         self.next_out = (sequence + 1) % _SEQUENCES
-        flags = draft.flags | _R
-        if self.preauthentication and not draft.arrival:
+        flags |= _R
+        if self.preauthentication and not arrival:
             flags |= _E
-        message, octets = self._compose(
-            draft.type, flags, sequence, draft.avps, draft.concealable, draft.sa
-        )
+        message, octets = self._compose(type_, flags, sequence, avps, concealable, sa)
         row = self._timing.request
         timer = Timer(row, self.round_trip.first_wait_s(row, self._timing), self._random, now_ns)
         self.outstanding = Outstanding(message, octets, timer)
@@ -248,7 +254,7 @@ class Conversation:
         if outstanding is not None and outstanding.timer.attempts == 1:
             elapsed = now_ns - outstanding.timer.started_ns
             self.round_trip.measured(elapsed / NS_PER_S)
-        follows = self._dispatch(self.waiting.popleft(), now_ns) if self.waiting else None
+        follows = self._dispatch(now_ns, *self.waiting.popleft()) if self.waiting else None
         return elapsed, follows
 
     def stop(self) -> None:

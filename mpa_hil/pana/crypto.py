@@ -5,6 +5,8 @@ from __future__ import annotations
 import hmac
 from typing import Final
 
+from mpa_hil.mac import Mac
+
 from .numbers import Integrity, Prf
 
 _PRF_DIGEST: Final = {Prf.HMAC_SHA1: "sha1", Prf.HMAC_SHA2_256: "sha256"}
@@ -21,19 +23,28 @@ _PRF_PLUS_BLOCKS: Final = 255
 """The block counter is one octet (RFC 7296 s2.13)."""
 
 
-def prf_plus(prf: Prf, key: bytes, seed: bytes, length: int) -> bytes:
+def keyed(prf: Prf, key: bytes) -> Mac:
+    """A pseudo-random function with its key."""
+    return Mac(key, _PRF_DIGEST[prf])
+
+
+def prf_plus(prf: Prf, key: bytes | Mac, seed: bytes, length: int) -> bytes:
     """Expand `key` to `length` octets (prf+ of RFC 7296 s2.13, named by RFC 5191 s5.3).
+
+    Args:
+        key: or what `keyed` made of it, if several things come of one key.
 
     Raises:
         ValueError: more octets than 255 blocks hold.
     """
-    digest, size = _PRF_DIGEST[prf], _PRF_OCTETS[prf]
+    size = _PRF_OCTETS[prf]
+    mac = keyed(prf, key) if isinstance(key, bytes) else key
     blocks = -(-length // size)
     if blocks > _PRF_PLUS_BLOCKS:
         raise ValueError(f"prf+ yields at most {_PRF_PLUS_BLOCKS * size} octets, not {length}")
     out = previous = b""
     for number in range(1, blocks + 1):
-        previous = hmac.digest(key, previous + seed + bytes((number,)), digest)
+        previous = mac.digest(previous + seed + bytes((number,)))
         out += previous
     return out[:length]
 

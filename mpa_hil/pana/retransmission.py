@@ -48,17 +48,14 @@ class Timer:
     ) -> None:
         self._row = row
         self._random = random
-        self._wait_s = initial_s + self._rand() * initial_s
+        self._wait_s = wait_s = initial_s + self._rand() * initial_s
         self.started_ns = now_ns
         self.attempts = 1
         """Transmissions so far."""
-        self.due_ns = now_ns + self._wait_ns()
+        self.due_ns = now_ns + max(1, round(wait_s * NS_PER_S))
 
     def _rand(self) -> float:
         return _SPREAD * (int.from_bytes(self._random(2), "big") / 32767.5 - 1)
-
-    def _wait_ns(self) -> int:
-        return max(1, round(self._wait_s * NS_PER_S))
 
     def again(self, now_ns: int) -> bool:
         """At `due_ns`: whether to transmit once more; False when the exchange has failed."""
@@ -71,5 +68,5 @@ class Timer:
         if row.maximum_s and self._wait_s > row.maximum_s:
             self._wait_s = row.maximum_s + self._rand() * row.maximum_s
         self.attempts += 1
-        self.due_ns = now_ns + self._wait_ns()
+        self.due_ns = now_ns + max(1, round(self._wait_s * NS_PER_S))
         return True
