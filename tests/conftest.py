@@ -15,6 +15,8 @@ from rigs.guest.inside import JOB
 
 TESTS = Path(__file__).parent
 IN_GUEST = Path(JOB).exists()
+TIMED = ("test_traffic_veth.py",)
+"""Wired tests that measure times: other work on this machine would change them."""
 RADIOS = "MPA_HIL_RADIOS"
 """Environment variable: names of wireless interfaces that the tests may take and move."""
 
@@ -38,6 +40,8 @@ def out_of_place(parts: tuple[str, ...]) -> str:
         return "" if IN_GUEST else "runs inside the guest: make test-lab"
     if parts[0] == "lab" and IN_GUEST:
         return "boots guests itself, so not inside one: make test-lab"
+    if parts[0] == "wired" and parts[-1] in TIMED and not IN_GUEST:
+        return "measures times, for which the guest has a clock of its own: make test-wired"
     if parts[0] == "radio" and not os.environ.get(RADIOS):
         return f'takes real radios, so only when told which: {RADIOS}="wlan1 wlan2" make test-radio'
     return ""

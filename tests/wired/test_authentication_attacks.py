@@ -111,13 +111,16 @@ def test_a_flood_of_spoofed_initiations() -> None:
         seconds = float(await asyncio.wait_for(flood.stdout.readline(), 600))
         await flood.wait()
         assert len(loaded) >= 20
-        assert statistics.median(loaded) <= 2 * statistics.median(unloaded), (unloaded, loaded)
+        # Other work on this machine comes and goes: the unloaded latency is taken on both sides.
+        again = await latency_s(lab, 20)
+        usual = max(statistics.median(unloaded), statistics.median(again))
+        assert statistics.median(loaded) <= 2 * usual, (unloaded, loaded, again)
         aa.command("sessions")
         listed = await aa.event("aa.sessions")
         assert listed["half_open"] == 0
         assert listed["established"] == 20, "one for each genuine station, and no other"
         per_session = 16 * 1024
-        grown = aa.rss_octets - memory - len(loaded) * per_session
+        grown = aa.rss_octets - memory - (len(loaded) + len(again)) * per_session
         assert grown <= max(memory // 100, 1 << 20), grown
         print(
             f"flood {count / seconds:.0f}/s for {seconds:.1f} s: "
