@@ -52,6 +52,7 @@ from mpa_hil.radius.transport import RadiusPorts
 
 _COLLECT = (50_000, 20, 100)
 """Thresholds of the cycle collector: associations are many and no cycles, it seldom finds any."""
+_OUTCOMES = (radius.Challenged, radius.Accepted, radius.Refused, radius.Unreachable)
 _ENTROPY_OCTETS = 4096
 _TOGETHER_S = 0.005
 """What falls due within this time is done together: sessions are many, timers cost."""
@@ -170,10 +171,7 @@ class AuthenticationAgentProcess:
 
     def _on_aaa(self, outputs: tuple[radius.Output, ...]) -> None:
         for output in outputs:
-            if isinstance(
-                output,
-                radius.Accepted | radius.Challenged | radius.Refused | radius.Unreachable,
-            ):
+            if isinstance(output, _OUTCOMES):
                 self._carry_out(self._agent.aaa_answered(output, instant()))
             else:
                 self._log.aaa(output)

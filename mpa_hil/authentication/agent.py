@@ -33,6 +33,7 @@ from mpa_hil.radius.interface import Outcome
 Outputs = tuple[AgentOutput, ...]
 MakePaa = Callable[[PaaSettings], pana.PaaMachine]
 
+_ONWARD = (Send, Discarded)
 _RENEW_AT = 0.8
 """Part of a lifetime after which an MN that is here is authenticated anew, if its home network
 wants that (RFC 2865 s5.29)."""
@@ -244,10 +245,11 @@ class AuthenticationAgent:
 
     def _carry_on(self, outputs: Iterable[pana.PanaOutput], now: Instant) -> None:
         for output in outputs:
-            if isinstance(output, Send | Discarded):
+            handle = self._handlers.get(type(output))
+            if handle is not None:
+                handle(output, now)
+            elif isinstance(output, _ONWARD):
                 self._out.append(output)
-            else:
-                self._handlers[type(output)](output, now)
 
     def _on_started(self, event: pana.SessionStarted, now: Instant) -> None:
         self._carry_on(self._authenticating.started(event, now), now)

@@ -149,7 +149,7 @@ def _body(message: Message) -> tuple[Kind, bytes]:
                 message.station,
                 message.secret,
             )
-            return Kind.INSTALL, fixed + b"".join(_sized(value) for value in variable)
+            return Kind.INSTALL, fixed + b"".join([_sized(value) for value in variable])
         case Acknowledge():
             return Kind.ACKNOWLEDGE, bytes((message.done,)) + _sized(message.reason.encode())
         case Withdraw():
