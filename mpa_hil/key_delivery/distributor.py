@@ -132,6 +132,7 @@ class Distributor:
         self.recipient = recipient
         self._sender = sender
         self._tuning = tuning or Tuning()
+        self._answer_ns = int(self._tuning.answer_s * NS_PER_S)
         self._wanted: dict[bytes, _Wanted] = {}
         self._splitter: Splitter | None = None
         self._greeted = False
@@ -211,11 +212,10 @@ class Distributor:
 
     def next_deadline(self) -> int | None:
         """Monotonic nanoseconds of the next thing to do on the connection, None without one."""
-        waiting = next(iter(self._waiting.values()), None)
-        times = [waiting[1]] if waiting is not None else []
-        if self._audit_ns is not None:
-            times.append(self._audit_ns)
-        return min(times, default=None)
+        due_ns = self._audit_ns
+        for _, patience_ns in self._waiting.values():  # the first is the oldest
+            return patience_ns if due_ns is None else min(due_ns, patience_ns)
+        return due_ns
 
     def _digest(self, sequence: int, message: Message, now: Instant) -> Iterator[Output]:
         if not self._greeted and not isinstance(message, Hello):
@@ -314,7 +314,7 @@ class Distributor:
         return Transmit(encode(self._sequence, message))
 
     def _patience(self, now: Instant) -> int:
-        return now.monotonic_ns + int(self._tuning.answer_s * NS_PER_S)
+        return now.monotonic_ns + self._answer_ns
 
     def _give_up(self, reason: str) -> Iterator[Output]:
         self._reset()

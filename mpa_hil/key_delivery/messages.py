@@ -116,6 +116,10 @@ class Presence:
     present: bool
 
 
+_DONE = Acknowledge(True)
+_DONE_OCTETS = b"\1\0"
+"""By far the most frequent body of an answer, and what it means."""
+
 Message = Hello | Install | Withdraw | Acknowledge | Inventory | Held | Presence
 
 
@@ -192,6 +196,8 @@ def decode(octets: bytes) -> tuple[int, Message]:
         _refuse(f"version {version}, not {VERSION}")
     if length != len(octets):
         _refuse(f"{len(octets)} octets where {length} are announced")
+    if kind == Kind.ACKNOWLEDGE and octets[_HEAD.size :] == _DONE_OCTETS:
+        return sequence, _DONE
     body = _Body(octets[_HEAD.size :])
     message: Message
     if kind == Kind.INSTALL:

@@ -171,11 +171,11 @@ class Message:
         letters = "".join(letter for letter, bit in bits if self.flags & bit)
         return _BY_NUMBER[self.type, self.flags & _R].name + (f"[{letters}]" if letters else "")
 
-    def value(self, code: AvpCode) -> bytes | None:
+    def value(self, code: int) -> bytes | None:
         """The value of the first AVP with this code."""
-        for avp in self.avps:
-            if avp[0] == code:
-                return avp[1]
+        for kind, value in self.avps:
+            if kind == code:
+                return value
         return None
 
     def number(self, code: AvpCode) -> int | None:
