@@ -183,7 +183,7 @@ def _check(check: Check, columns: Mapping[str, ColumnResult]) -> CheckResult:
 
 
 def table(comparison: Comparison, rows: Sequence[str]) -> Table:
-    """Figures by column: the median, its range where runs differ, the reference in brackets."""
+    """Figures by column: the median, the reference in brackets, the range where runs differ."""
     from rich import box
     from rich.table import Table
 
@@ -201,12 +201,13 @@ def table(comparison: Comparison, rows: Sequence[str]) -> Table:
 
 
 def _cell(column: ColumnResult, name: str) -> str:
+    """Median and reference; below it the range, where runs differ."""
     found = column.figures.get(name)
     text = "-" if found is None else _number(found.median)
-    if found is not None and _number(found.minimum) != _number(found.maximum):
-        text += f" {_number(found.minimum)}..{_number(found.maximum)}"
     if name in column.reference:
         text += f" ({column.reference[name]:g})"
+    if found is not None and _number(found.minimum) != _number(found.maximum):
+        text += f"\n{_number(found.minimum)}..{_number(found.maximum)}"
     return text
 
 
