@@ -38,7 +38,7 @@ HOW_TO_RADIO = (
     'needs radios that are yours to use: as root, MPA_HIL_RADIOS="wlan1 wlan2" make test-radio'
 )
 EVENLY = f"{LAB}/test_discovery_run.py"
-"""Of the tests that boot guests, what is left to the other half of the work: so both take as long."""
+"""Of the tests that boot guests, what the other half of the work ends with: both take as long."""
 ALL_CORES = ("--numprocesses=auto", "--dist=worksteal")
 CHECKS = (
     ("ruff", "format", "--check"),
