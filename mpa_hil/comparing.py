@@ -59,12 +59,7 @@ def plan(request: CompareRequest) -> Planned:
     labs = tuple(_lab(request, column) for column in chosen.columns)
     if request.rig == "bench":
         raise LocalError("comparisons on a bench are not built yet", where="--rig bench")
-    if request.clock == "virtual" and request.rig == "host":
-        raise LocalError(
-            "only the guest has a virtual clock",
-            where="--rig host --clock virtual",
-            remedy="use --rig guest, or --clock wall",
-        )
+    preflight.check_clock(request)
     preflight.check_out(request.out, holds=RESULT)
     return Planned(chosen, labs)
 

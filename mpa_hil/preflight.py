@@ -11,7 +11,7 @@ from pathlib import Path
 from radios.errors import LocalError, MachineError
 
 from . import scenario
-from .request import RunRequest
+from .request import CompareRequest, RunRequest
 from .scenario.shape import suggestion
 
 OUT_SPACE = 200 << 20
@@ -97,7 +97,7 @@ def _check_way(described: scenario.Scenario, scheme: str) -> None:
         )
 
 
-def check_clock(request: RunRequest) -> None:
+def check_clock(request: RunRequest | CompareRequest) -> None:
     """Only a guest can have a clock that is not the real one.
 
     Raises:

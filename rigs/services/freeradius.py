@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from radios.errors import MachineError, RemoteError
@@ -91,8 +92,13 @@ async def start(host: Host, config: RadiusConfig) -> Service:
         MachineError: FreeRADIUS is not installed there, or its port is taken.
         RemoteError: it refused its configuration or died; carries its last lines.
     """
+    return await launch_files(host, config, files(config, f"{host.workdir}/{config.name}"))
+
+
+async def launch_files(host: Host, config: RadiusConfig, made: Mapping[str, bytes]) -> Service:
+    """Start a server whose files were made, and perhaps changed since, by the caller."""
     folder = f"{host.workdir}/{config.name}"
-    for path, data in files(config, folder).items():
+    for path, data in made.items():
         await host.put(f"{folder}/{path}", data)
 
     def explain(line: str) -> MachineError | RemoteError | None:

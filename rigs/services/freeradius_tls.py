@@ -5,16 +5,16 @@ The UDP port stays as `freeradius` configures it; the TLS listener serves the sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from radios.errors import LocalError, MachineError
+from radios.errors import LocalError
 from rigs.host import Host
 from rigs.services import freeradius_text
 from rigs.services.certificates import Credentials
+from rigs.services.freeradius import launch_files
 from rigs.services.freeradius_config import RadiusConfig
-from rigs.services.service import Service, launch, port_taken
+from rigs.services.service import Service
 
 RADSEC_PORT = 2083
 """RFC 6614 s2.1."""
@@ -113,26 +113,3 @@ async def start(host: Host, config: RadiusConfig, tls: RadSec) -> Service:
         RemoteError: it refused its configuration or died; carries its last lines.
     """
     return await launch_files(host, config, files(config, tls, f"{host.workdir}/{config.name}"))
-
-
-async def launch_files(host: Host, config: RadiusConfig, made: Mapping[str, bytes]) -> Service:
-    """Start a server whose files were made, and perhaps changed since, by the caller."""
-    folder = f"{host.workdir}/{config.name}"
-    for path, data in made.items():
-        await host.put(f"{folder}/{path}", data)
-
-    def explain(line: str) -> MachineError | None:
-        if "Address already in use" in line:
-            return port_taken(host, config.name, config.port)
-        return None
-
-    return await launch(
-        host,
-        "freeradius",
-        "-fxx" if config.debug else "-f",
-        *("-l", "stdout", "-d", folder, "-D", f"{folder}/dictionaries"),
-        name=config.name,
-        ready=lambda line: line.endswith("Ready to process requests"),
-        ready_text="Ready to process requests",
-        explain=explain,
-    )

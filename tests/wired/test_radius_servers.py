@@ -148,7 +148,7 @@ def test_status_server_finds_out_that_freeradius_is_back() -> None:
             async def begin() -> None:
                 made = freeradius.files(config(papers, "one"), f"{hosts['one'].workdir}/one")
                 text = made["radiusd.conf"].replace(b"status_server = no", b"status_server = yes")
-                await freeradius_tls.launch_files(
+                await freeradius.launch_files(
                     hosts["one"], config(papers, "one"), {**made, "radiusd.conf": text}
                 )
 
