@@ -235,7 +235,8 @@ class Lab:
         self._stand(self.mobile_node)
         say("radios and wires")
         self.air = await air.make(scenario, self.hosts, self.lab_id, self.group)
-        await network.build(plan.topology(scenario, floor=self.floor), self.hosts)
+        wiring = plan.topology(scenario, floor=self.floor, agents=preauthentication)
+        await network.build(wiring, self.hosts)
         say("servers")
         if plan.needs_home(scenario, floor=self.floor):
             now = dt.datetime.now(dt.UTC)

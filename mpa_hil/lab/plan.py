@@ -8,6 +8,9 @@ Delay, jitter and loss of a site's link act between its gateway and the core, in
 A domain's access points bridge the air to the access router's LAN; what they say to the domain's
 AAA server comes from link-local addresses (RFC 3927's block, here the management network), which
 no lab file can collide with.
+
+In a lab with agents an access router has one more port on its own LAN: the configuration agent asks
+the DHCP server as a client on the link would, so it needs an interface that is not the server's.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ RADIO = "wlan0"
 """The wireless interface of the MN and of each access point."""
 LAN = "lan"
 """An access router's bridge: the subnet that the MN joins."""
+CLIENT, CLIENT_PORT = "ca0", "ca-port"
+"""On an access router: the configuration agent's interface on the LAN, and the bridge's end."""
 PORTS = "br0"
 """An access point's bridge between air and wire."""
 AIR = "air"
@@ -59,8 +64,12 @@ def management_subnet(scenario: Scenario, domain: Domain) -> str:
     return f"169.254.{scenario.domains.index(domain) + 1}.0/24"
 
 
-def topology(scenario: Scenario, *, floor: bool) -> Topology:
-    """The wiring of the lab; it is built once each radio is in its box, called `RADIO`."""
+def topology(scenario: Scenario, *, floor: bool, agents: bool = False) -> Topology:
+    """The wiring of the lab; it is built once each radio is in its box, called `RADIO`.
+
+    Args:
+        agents: with what the agents of RFC 6252 need.
+    """
     home = needs_home(scenario, floor=floor)
     sites = [site for site in scenario.sites if home or site != HOME]
     links = [_site_link(scenario, site) for site in sites]
@@ -92,18 +101,21 @@ def topology(scenario: Scenario, *, floor: bool) -> Topology:
         )
         routes.append(Route("home-aaa", "default", via=str(scenario.home.agent_address)))
     for domain in scenario.domains:
-        links += _domain_links(domain, home)
-        bridges += _domain_bridges(scenario, domain, home)
+        links += _domain_links(domain, home, agents)
+        bridges += _domain_bridges(scenario, domain, home, agents)
         if home:
             routes += _domain_routes(scenario, domain)
     names = boxes(scenario, floor=floor)
+    sysctls = [Sysctl(box, "net.unix.max_dgram_qlen", _QUEUED_DATAGRAMS) for box in names]
+    if agents:
+        sysctls += [sysctl for domain in scenario.domains for sysctl in _client_sysctls(domain)]
     return Topology(
         links=links,
         ports=[Port("mn", RADIO)],
         bridges=bridges,
         routes=routes,
         forwarding=frozenset({"core", *(gateway(site) for site in sites)}),
-        sysctls=[Sysctl(box, "net.unix.max_dgram_qlen", _QUEUED_DATAGRAMS) for box in names],
+        sysctls=sysctls,
         seed=scenario.lab.seed,
     )
 
@@ -149,20 +161,33 @@ def _core_route(scenario: Scenario, site: str) -> Route:
     return Route("core", str(prefix), via=str(scenario.link_subnet(site)[2]))
 
 
-def _domain_links(domain: Domain, home: bool) -> Iterator[Link]:
+def _client_sysctls(domain: Domain) -> Iterator[Sysctl]:
+    """Nothing but the agent speaks on its port: no address is ever made there."""
+    for interface in (CLIENT, CLIENT_PORT):
+        key = f"net/ipv6/conf/{interface}/disable_ipv6"
+        yield Sysctl(f"{domain.name}-router", key, "1")
+
+
+def _domain_links(domain: Domain, home: bool, agents: bool) -> Iterator[Link]:
     router = f"{domain.name}-router"
     if home:
         address = f"{domain.aaa_address}/{domain.subnet.prefixlen}"
         yield Link(router, f"{domain.name}-aaa", "", address)
     for ap in domain.aps:
         yield Link(router, ap.name)
+    if agents:
+        yield Link(router, router, a_interface=CLIENT, b_interface=CLIENT_PORT)
 
 
-def _domain_bridges(scenario: Scenario, domain: Domain, home: bool) -> Iterator[Bridge]:
+def _domain_bridges(
+    scenario: Scenario, domain: Domain, home: bool, agents: bool
+) -> Iterator[Bridge]:
     router = f"{domain.name}-router"
     ports = [ap.name for ap in domain.aps]
     if home:
         ports.insert(0, f"{domain.name}-aaa")
+    if agents:
+        ports.append(CLIENT_PORT)
     yield Bridge(router, LAN, ports, [f"{domain.router_address}/{domain.subnet.prefixlen}"])
     for ap in domain.aps:
         yield Bridge(ap.name, PORTS, [router], [f"{management_address(scenario, ap)}/24"])

@@ -103,6 +103,48 @@ ROUTED = Topology(
 )
 
 
+CLIENT_PORT = Topology(
+    links=[
+        Link("ar", "ar", a_interface="ca0", b_interface="ca-port"),
+        Link("mn", "ar", "10.0.0.2/24", b_interface="lan0"),
+    ],
+    bridges=[Bridge("ar", "lan", ["lan0", "ca-port"], ["10.0.0.1/24", "fd00::1/64"])],
+    ipv6=frozenset({"ar"}),
+    sysctls=[
+        Sysctl("ar", f"net/ipv6/conf/{port}/disable_ipv6", "1") for port in ("ca0", "ca-port")
+    ],
+)
+HEARD = """
+import socket
+heard = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+heard.bind(("ca0", 0x0806))
+print("bound", flush=True)
+while True:
+    frame = heard.recv(2000)
+    if frame[28:32] == socket.inet_aton("10.0.0.2"):
+        print(frame[6:12].hex(":"), flush=True)
+"""
+
+
+def test_a_router_has_a_client_port_on_its_own_lan() -> None:
+    async def scenario() -> None:
+        async with boxes("ar", "mn") as hosts:
+            await build(CLIENT_PORT, hosts)
+            daemon = await hosts["ar"].spawn("python3", "-c", HEARD, name="heard", stdout=True)
+            lines = daemon.lines()
+            assert await anext(lines) == b"bound"
+            await echo_on(hosts["ar"])
+            assert await round_trip_ms(hosts["mn"], "10.0.0.1") is not None
+            # What the LAN hears, it hears; the router's own stack is silent there.
+            assert (await anext(lines)).decode() == mac_of("mn", "ar")
+            shown = await hosts["ar"].run("ip", "-json", "address", "show", "dev", "ca0")
+            (link,) = json.loads(shown.stdout)
+            assert "UP" in link["flags"]
+            assert link["addr_info"] == []
+
+    asyncio.run(scenario())
+
+
 def test_packets_pass_bridge_and_router() -> None:
     async def scenario() -> None:
         async with boxes("mn", "ap", "ar", "core") as hosts:
