@@ -9,6 +9,7 @@ Configuration (JSON object):
     max_points     keys in the supplicant at most (28)
     max_networks   networks at once at most (8)
     attempts       authentications begun for one network until it counts as failed (3)
+    keyring        socket of `mobile_node` for MN-CA and MN-AR keys (`agents.keyring`), or absent
 
 Commands, each carried out at once:
 
@@ -36,6 +37,7 @@ from collections.abc import Sequence
 
 from mpa_hil.agents.attending import Commands, attend
 from mpa_hil.agents.config import Fields
+from mpa_hil.agents.keyring import KeyHandover, derive
 from mpa_hil.agents.preauth_describe import describe
 from mpa_hil.agents.preauth_eap import Credentials, read_credentials
 from mpa_hil.agents.preauth_keys import SupplicantKeys, refused, remaining_s
@@ -52,6 +54,7 @@ from mpa_hil.pana.pac import Pac
 from mpa_hil.pana.settings import PacSettings
 from mpa_hil.preauthentication.actions import Means
 from mpa_hil.preauthentication.interface import (
+    Authenticated,
     Ended,
     Failed,
     Install,
@@ -79,8 +82,11 @@ Order = Install | Remove | Ended | Failed
 class PreauthenticationProcess:
     """Sockets, timer and supplicant round the machine."""
 
-    def __init__(self, settings: Settings, credentials: Credentials, console: Console) -> None:
+    def __init__(
+        self, settings: Settings, credentials: Credentials, console: Console, keyring: str
+    ) -> None:
         self._console = console
+        self._handover = KeyHandover(keyring)
         self._teller = Teller(console)
         self._loop = asyncio.get_running_loop()
         self._machine = Preparations(Means(settings, _pac, credentials.peer, os.urandom))
@@ -178,6 +184,7 @@ class PreauthenticationProcess:
                 self._timer.cancel()
             self._watch.close()
             self._sockets.close_all()
+            self._handover.close()
 
     async def _give_up(self) -> None:
         now = _now()
@@ -295,14 +302,24 @@ class PreauthenticationProcess:
                     self._orders.append(output)
                     self._ordered.set()
                 case Over():
+                    self._hand_over(output.realm)
                     self._sockets.close(output.realm)
                     self._addresses.pop(output.realm, None)
                     self._told.pop(output.realm, None)
                     if not self._machine.machines:
                         self._over.set()
                 case _:
+                    if isinstance(output, Authenticated):
+                        self._hand_over(output.realm)
                     self._teller.tell(output, now.monotonic_ns)
         self._arm()
+
+    def _hand_over(self, realm: str) -> None:
+        """Give the keys of an association to whoever moves the node, or say that it is over."""
+        held = next((m for m in self._machine.machines if m.realm == realm), None)
+        keys = derive(held.session, held.network) if held is not None else None
+        if failure := self._handover.give(realm, keys):
+            self._console.emit("agent.failed", error=failure, where="keyring")
 
     def _transmit(self, output: Transmit) -> None:
         realm = output.realm
@@ -362,9 +379,10 @@ async def _serve(config: Json, console: Console) -> None:
     fields.text("host", "?")
     settings = _settings(fields)
     credentials = read_credentials(fields.inner("eap"))
+    keyring = fields.text("keyring") if fields.has("keyring") else ""
     fields.done()
     _warm_up()
-    process = PreauthenticationProcess(settings, credentials, console)
+    process = PreauthenticationProcess(settings, credentials, console, keyring)
     try:
         console.emit("preauth.ready", method=credentials.name)
         await attend(console, process.command, process.obey(), process.work())

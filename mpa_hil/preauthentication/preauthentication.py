@@ -34,6 +34,11 @@ class Preauthentication(Actions):
         return self.state in (State.PREPARED, State.SERVING)
 
     @property
+    def session(self) -> PanaSession | None:
+        """The MPA-SA with the network's agent; None unless it is established."""
+        return self._association.session if self._association is not None else None
+
+    @property
     def askable(self) -> tuple[Endpoint, PanaSession] | None:
         """Agent and session to ask other things under, while no question for keys is outstanding.
 
