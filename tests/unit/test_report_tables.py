@@ -7,8 +7,9 @@ import io
 import msgspec
 from report_sample import good_verdict, run, summary
 
+from mpa_hil.report.grids import median_run
 from mpa_hil.report.summary import PerDirection, Summary, make_scheme
-from mpa_hil.report.tables import NARROWEST, PLAIN_WIDTH, median_run, render
+from mpa_hil.report.tables import NARROWEST, PLAIN_WIDTH, render
 from mpa_hil.report.verdict import QuietRun, judge
 
 GOLDEN = """\
