@@ -1,23 +1,47 @@
 """The data path of Mobile IPv4 at both ends, made of kernel objects (RFC 5944 s4, RFC 2003).
 
-Home agent: proxy ARP captures the home address, a host route leads it into an IP-in-IP device of
-its own, and a new care-of address is one message that moves that device's far end. The same device
-takes reverse-tunnelled packets apart. Mobile node: the home address lives on the tunnel device, so
-it outlasts every care-of address, and a rule routes what is sent from it back through the tunnel.
+Home agent: proxy ARP captures the home address, a host route leads it into an IP-in-IP device, and
+the same device takes reverse-tunnelled packets apart. Mobile node: the home address lives on a
+device of its own, so it outlasts every care-of address, and a rule routes what is sent from it
+into a tunnel.
+
+Both make before they break: each care-of address has its own tunnel device, a change moves the
+routes in one netlink message, and the device left goes on receiving what is on its way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
 from mpa_hil.kernel.arp import ArpSocket, link_layer_of
+from mpa_hil.kernel.mobile_ip_links import (
+    HOME_DEVICE,
+    HOME_TABLE,
+    TUNNEL_PREFIX,
+    HomeDevice,
+    Receivers,
+    sweep,
+)
 from mpa_hil.kernel.objects import Address, KernelObject, ProxyNeighbour, Route, SourceRule, Tunnel
 from mpa_hil.kernel.state import KernelState
 
-HOME_TABLE = 434
-"""Routing table and rule priority at the mobile node: the protocol's port, easy to recognise."""
 _EVERYWHERE = IPv4Network("0.0.0.0/0")
+_SLOTS = 16
+"""Devices that one home address can have at a time: its present one and those left lately."""
+GRACE_NS = 2_000_000_000
+"""How long a home agent goes on receiving from a care-of address that was left: longer than any
+packet is on its way, retransmissions of a link layer included."""
+
+
+@dataclass(slots=True)
+class _Served:
+    """One home address: its devices by care-of address, the present one last."""
+
+    names: dict[IPv4Address, str] = field(default_factory=dict)
+    leave_ns: dict[IPv4Address, int] = field(default_factory=dict)
+    """When the devices left are to go."""
 
 
 class HomeAgentPath:
@@ -36,14 +60,20 @@ class HomeAgentPath:
         self._state = state
         self._address = address
         self._mtu = mtu
+        self._served: dict[IPv4Address, _Served] = {}
+        self._users: dict[IPv4Address, IPv4Address] = {}
+        """Home address by care-of address: the kernel has one device for a pair of ends."""
+        self._receivers = Receivers(state, address)
         self.arp = ArpSocket(home_interface)
+        sweep(state.route, TUNNEL_PREFIX)
         state.set("net/ipv4/ip_forward", "1")
         # The kernel answers for others only after a random wait of up to this (0.8 s by default).
         state.set(f"net/ipv4/neigh/{home_interface}/proxy_delay", "0")
 
-    def tunnel(self, home: IPv4Address, care_of: IPv4Address) -> Tunnel:
-        """The device that serves one home address."""
-        return Tunnel(f"mpa{int(home):08x}", self._address, care_of, self._mtu)
+    def tunnels(self, home: IPv4Address) -> dict[IPv4Address, str]:
+        """The devices that serve a home address, by care-of address, the present one last."""
+        served = self._served.get(home)
+        return dict(served.names) if served else {}
 
     def add(self, home: IPv4Address, care_of: IPv4Address) -> None:
         """Capture and tunnel `home`, and announce it on its link.
@@ -51,26 +81,44 @@ class HomeAgentPath:
         Raises:
             MachineError: the kernel refused; what was made on the way is gone again.
         """
-        tunnel = self.tunnel(home, care_of)
         try:
-            self._state.apply(tunnel)
-            self._state.apply(Route(IPv4Network(home), tunnel.name))
+            self._lead(home, care_of)
             self._state.apply(ProxyNeighbour(self.arp.interface, home))
         except BaseException:
             self.remove(home)
             raise
         self.arp.announce(home)
 
-    def change(self, home: IPv4Address, care_of: IPv4Address) -> None:
-        """Move the tunnel's far end: one netlink message."""
-        self._state.apply(self.tunnel(home, care_of))
+    def change(self, home: IPv4Address, care_of: IPv4Address, now_ns: int) -> None:
+        """Tunnel `home` to another care-of address; what comes from the one left is still taken.
+
+        Raises:
+            MachineError: the kernel refused, and the tunnel before is as it was.
+        """
+        served = self._served[home]
+        left = next(reversed(served.names))
+        self._lead(home, care_of)
+        if left != care_of:
+            served.leave_ns[left] = now_ns + GRACE_NS
 
     def remove(self, home: IPv4Address) -> None:
         """Stop capturing and tunnelling `home`."""
-        tunnel = self.tunnel(home, home)
         self._state.remove(ProxyNeighbour(self.arp.interface, home).key)
-        self._state.remove(Route(IPv4Network(home), tunnel.name).key)
-        self._state.remove(tunnel.key)
+        self._state.remove(Route(IPv4Network(home), "").key)
+        for care_of in self.tunnels(home):
+            self._drop(home, care_of)
+        self._served.pop(home, None)
+
+    def expire(self, now_ns: int) -> None:
+        """Let the devices go whose time is over."""
+        for home, served in self._served.items():
+            for care_of in [at for at, due_ns in served.leave_ns.items() if due_ns <= now_ns]:
+                self._drop(home, care_of)
+
+    def next_deadline(self) -> int | None:
+        """CLOCK_MONOTONIC nanoseconds of the next thing for `expire` to do, or None."""
+        times = (due for served in self._served.values() for due in served.leave_ns.values())
+        return min(times, default=None)
 
     def welcome(self, home: IPv4Address) -> bytes | None:
         """Announce a node that came home with its own link-layer address, if that is known.
@@ -87,17 +135,53 @@ class HomeAgentPath:
         """Close the packet socket (the objects are the ledger's)."""
         self.arp.close()
 
+    def _lead(self, home: IPv4Address, care_of: IPv4Address) -> None:
+        """A device for the care-of address, then the route: one message moves all packets."""
+        served = self._served.setdefault(home, _Served())
+        if care_of not in served.names:
+            other = self._users.get(care_of)
+            if other is not None:  # it left that address, which is this node's now
+                self._drop(other, care_of)
+            if len(served.names) == _SLOTS:
+                self._drop(home, next(iter(served.leave_ns)))
+            taken = set(served.names.values())
+            names = (f"{TUNNEL_PREFIX}{int(home):08x}{slot:x}" for slot in range(_SLOTS))
+            name = next(name for name in names if name not in taken)
+            self._state.apply(Tunnel(name, self._address, care_of, self._mtu))
+            self._receivers.add(name)
+            self._users[care_of] = home
+        else:
+            name = served.names[care_of]
+        try:
+            self._state.apply(Route(IPv4Network(home), name))
+        except BaseException:
+            if care_of not in served.names:
+                self._users.pop(care_of)
+                self._receivers.remove(name)
+                self._state.remove(("link", name))
+            raise
+        served.names.pop(care_of, None)
+        served.names[care_of] = name
+        served.leave_ns.pop(care_of, None)
+
+    def _drop(self, home: IPv4Address, care_of: IPv4Address) -> None:
+        served = self._served[home]
+        self._users.pop(care_of, None)
+        served.leave_ns.pop(care_of, None)
+        name = served.names.pop(care_of)
+        self._receivers.remove(name)
+        self._state.remove(("link", name))
+
 
 class MobileNodePath:
-    """The home address on a tunnel to the home agent, whatever the care-of address.
+    """The home address, and a tunnel to the home agent from each care-of address.
 
     Args:
         state: the ledger; closing it takes everything away.
         home_address: what sessions are bound to.
-        home_agent: the tunnel's far end.
+        home_agent: the tunnels' far end.
         correspondents: networks to which also *unbound* sockets shall speak from the home address.
-        mtu: of the tunnel device.
-        name: of the tunnel device.
+        mtu: of the tunnel devices.
     """
 
     def __init__(
@@ -108,36 +192,68 @@ class MobileNodePath:
         *,
         correspondents: Iterable[IPv4Network] = (),
         mtu: int = 1480,
-        name: str = "mpahome",
     ) -> None:
         self._state = state
         self._home = home_address
         self._agent = home_agent
         self._mtu = mtu
-        self._name = name
+        self._receivers = Receivers(state, home_address)
+        self._tunnels: set[IPv4Address] = set()
+        self._networks = tuple(correspondents)
         self._fixed: tuple[KernelObject, ...] = (
-            Address(name, home_address),
-            Route(_EVERYWHERE, name, source=home_address, table=HOME_TABLE),
+            HomeDevice(),
+            Address(HOME_DEVICE, home_address),
             SourceRule(home_address, HOME_TABLE, HOME_TABLE),
-            *(Route(network, name, source=home_address) for network in correspondents),
         )
 
-    def tunnel(self, care_of: IPv4Address) -> Tunnel:
-        """The tunnel device for a care-of address; its `replace()` is the switch, as bytes."""
-        return Tunnel(self._name, care_of, self._agent, self._mtu)
+    @property
+    def tunnels(self) -> frozenset[IPv4Address]:
+        """The care-of addresses that have a tunnel."""
+        return frozenset(self._tunnels)
 
-    def attach(self, care_of: IPv4Address) -> None:
-        """Tunnel between `care_of` and the home agent: after the first time, one message.
+    def tunnel(self, care_of: IPv4Address) -> Tunnel:
+        """The tunnel device for a care-of address."""
+        return Tunnel(f"{TUNNEL_PREFIX}{int(care_of):08x}", care_of, self._agent, self._mtu)
+
+    def stage(self, care_of: IPv4Address) -> None:
+        """Make a tunnel between `care_of` and the home agent, which receives from now on.
 
         Raises:
             MachineError: the kernel refused.
         """
-        self._state.apply(self.tunnel(care_of))
         for wanted in self._fixed:
             self._state.apply(wanted)
+        if care_of not in self._tunnels:
+            tunnel = self.tunnel(care_of)
+            self._state.apply(tunnel)
+            self._receivers.add(tunnel.name)
+            self._tunnels.add(care_of)
+
+    def turn(self, care_of: IPv4Address) -> None:
+        """Send through the tunnel of `care_of` from now on: one send to the kernel.
+
+        Raises:
+            MachineError: the kernel refused.
+        """
+        name = self.tunnel(care_of).name
+        self._state.apply_all(
+            Route(_EVERYWHERE, name, source=self._home, table=HOME_TABLE),
+            *(Route(network, name, source=self._home) for network in self._networks),
+        )
+
+    def retire(self, care_of: IPv4Address) -> None:
+        """Take the tunnel of `care_of` away; none there is fine."""
+        if care_of in self._tunnels:
+            self._tunnels.remove(care_of)
+            self._receivers.remove(self.tunnel(care_of).name)
+            self._state.remove(self.tunnel(care_of).key)
 
     def detach(self) -> None:
-        """Take tunnel, home address, routes and rule away."""
+        """Take tunnels, home address, routes and rule away."""
+        self._state.remove(Route(_EVERYWHERE, "", table=HOME_TABLE).key)
+        for network in self._networks:
+            self._state.remove(Route(network, "").key)
+        for care_of in self.tunnels:
+            self.retire(care_of)
         for standing in reversed(self._fixed):
             self._state.remove(standing.key)
-        self._state.remove(self.tunnel(self._agent).key)

@@ -107,16 +107,20 @@ def attributes(octets: bytes) -> Mapping[int, bytes]:
     return found
 
 
+class NoInterface(MachineError):
+    """There is no interface of that name, so nothing on it either."""
+
+
 def interface_index(name: str) -> int:
     """The index of an interface in this namespace.
 
     Raises:
-        MachineError: there is none of that name.
+        NoInterface: there is none of that name.
     """
     try:
         return socket.if_nametoindex(name)
     except OSError as error:
-        raise MachineError(
+        raise NoInterface(
             "there is no such interface in this namespace",
             where=f"interface {name}",
             remedy="ip link show",

@@ -7,9 +7,9 @@ from collections.abc import Hashable
 from pathlib import Path
 from types import TracebackType
 
-from mpa_hil.kernel.netlink import ABSENT, NetlinkError, RouteSocket
+from mpa_hil.kernel.netlink import ABSENT, NetlinkError, NoInterface, RouteSocket
 from mpa_hil.kernel.objects import KernelObject
-from radios.errors import MachineError, MpaError
+from radios.errors import MachineError
 
 _SYSCTL = Path("/proc/sys")
 
@@ -65,6 +65,30 @@ class KernelState:
             return
         self._objects[wanted.key] = wanted
 
+    def apply_all(self, *wanted: KernelObject) -> None:
+        """Make all of them so with one send to the kernel.
+
+        Raises:
+            MachineError: the kernel refused one, or an interface is missing.
+        """
+        changed = [entry for entry in wanted if self._objects.get(entry.key) != entry]
+        messages = [
+            entry.replace() if entry.key in self._objects else entry.create() for entry in changed
+        ]
+        messages = [entry for entry in messages if entry]
+        if not messages:
+            return
+        try:
+            self.route.request(b"".join(messages), f"apply {changed}", len(messages))
+        except NetlinkError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            for entry in changed:  # an earlier process left some of them
+                self.apply(entry)
+            return
+        for entry in changed:
+            self._objects[entry.key] = entry
+
     def remove(self, key: Hashable) -> None:
         """Take out what stands under `key`; nothing there is fine."""
         standing = self._objects.pop(key, None)
@@ -72,6 +96,8 @@ class KernelState:
             return
         try:
             self.route.request(standing.remove(), f"remove {standing}")
+        except NoInterface:
+            return  # it went, and the object with it
         except NetlinkError as error:
             if error.errno not in ABSENT:
                 raise
@@ -103,14 +129,12 @@ class KernelState:
         Raises:
             MachineError: the first refusal, after everything else has been undone.
         """
-        first: MpaError | None = None
+        first: MachineError | None = None
         for key in reversed(tuple(self._objects)):
             try:
                 self.remove(key)
-            except NetlinkError as error:
+            except MachineError as error:
                 first = first or error
-            except MachineError:
-                continue  # its interface is gone, and the object with it
         for name, value in self._settings.items():
             path = _SYSCTL / name
             if path.exists():
