@@ -1,4 +1,14 @@
-"""The mobile node's end of Mobile IPv4 as a process has it: machine, socket, timer, kernel."""
+"""The mobile node's end of Mobile IPv4 as a process has it: machine, socket, timer, kernel.
+
+Make before break, when the next care-of address can be had while the present one still works:
+
+    stage(next)      a tunnel from it, which receives from now on
+    register(next)   the home agent is told; with its answer the node sends through that tunnel
+    retire(present)  once nothing is on its way to the care-of address left
+
+`register` alone, for an address that replaces one that is dead, does all of it: the node sends
+through the new tunnel at once, because the first packets may arrive right behind the request.
+"""
 
 from __future__ import annotations
 
@@ -76,39 +86,71 @@ class Binding:
         self._timer: asyncio.TimerHandle | None = None
         self._attempt = 0
         self._gone: asyncio.Future[None] | None = None
+        self._asked = False
+        """`register` was called, and is not answered yet."""
+        self._alone = False
+        """The registration under way replaces a care-of address that is dead."""
+
+    @property
+    def care_of(self) -> IPv4Address | None:
+        """The care-of address that the home agent has confirmed, or None."""
+        return self._machine.care_of
+
+    @property
+    def staged(self) -> frozenset[IPv4Address]:
+        """The care-of addresses at which the node receives."""
+        return self._path.tunnels
+
+    def stage(self, care_of: IPv4Address) -> None:
+        """Receive at a care-of address too, which must be on an interface by now.
+
+        Raises:
+            MachineError: the kernel refused.
+        """
+        self._path.stage(care_of)
 
     def register(self, care_of: IPv4Address) -> None:
         """Tell the home agent of a care-of address, which must be on an interface by now.
 
-        The tunnel's near end moves first: the first packets for the new address may overtake the
-        reply, and would be dropped.
+        Raises:
+            MachineError: the kernel refused.
         """
         self._attempt = 0
-        self._path.attach(care_of)
-        self._carry_out(self._machine.register(care_of, _now()), care_of)
+        self._asked = True
+        self._alone = care_of not in self._path.tunnels
+        if self._alone:
+            self._path.stage(care_of)
+            self._path.turn(care_of)
+        self._carry_out(self._machine.register(care_of, _now()))
+
+    def retire(self, care_of: IPv4Address) -> None:
+        """Receive no more at a care-of address that was left; none there is fine."""
+        self._path.retire(care_of)
+        self._close_socket(care_of)
 
     async def deregister(self, timeout_s: float = 5.0) -> None:
         """Have the home agent forget the node, and take tunnel and home address away."""
         care_of = self._machine.care_of
         if care_of is not None:
             self._gone = self._loop.create_future()
-            self._carry_out(self._machine.deregister(_now()), care_of)
+            self._carry_out(self._machine.deregister(_now()))
             await asyncio.wait({self._gone}, timeout=timeout_s)
             self._gone = None
         self._path.detach()
-        self._close_sockets(keep=None)
+        self._close_sockets()
 
     def close(self) -> None:
         """Close sockets and timer (kernel objects are the ledger's)."""
         if self._timer is not None:
             self._timer.cancel()
-        self._close_sockets(keep=None)
+        self._close_sockets()
 
-    def _carry_out(self, outputs: tuple[MobileOutput, ...], care_of: IPv4Address) -> None:
+    def _carry_out(self, outputs: tuple[MobileOutput, ...]) -> None:
         for output in outputs:
             match output:
                 case Send():
-                    self._send(output, care_of)
+                    assert isinstance(output.source, IPv4Address)
+                    self._send(output, output.source)
                 case Registered():
                     assert isinstance(output.care_of, IPv4Address)
                     self._registered(output, output.care_of)
@@ -134,18 +176,23 @@ class Binding:
 
     def _registered(self, output: Registered, care_of: IPv4Address) -> None:
         bound_ns = time.monotonic_ns()
-        if not output.renewal:
+        if self._asked or not output.renewal:
+            self._asked = False
+            if care_of in self._path.tunnels:  # else it was retired while the answer was coming
+                self._path.turn(care_of)
             self._on_bound(care_of)
         lifetime = 65535 if output.lifetime_s is None else int(output.lifetime_s)
         self._reply(output.code, lifetime, bound_ns)
-        self._close_sockets(keep=care_of)
+        if self._alone:
+            self._alone = False
+            for left in self._path.tunnels - {care_of}:
+                self.retire(left)
 
     def _reply(self, code: int, lifetime_s: int, t_ns: int | None = None) -> None:
         said = {"code": code, "lifetime_s": lifetime_s, "text": meaning(code)}
         self._console.emit("mip4.reply", t_ns, **said)
 
-    def _send(self, send: Send, care_of: IPv4Address) -> None:
-        source = send.source if isinstance(send.source, IPv4Address) else care_of
+    def _send(self, send: Send, source: IPv4Address) -> None:
         try:
             if source not in self._sockets:
                 self._sockets[source] = self._open(source)
@@ -158,7 +205,7 @@ class Binding:
         self._console.emit(
             "mip4.request",
             home_address=self.home_address,
-            care_of=care_of,
+            care_of=source,
             lifetime_s=0 if self._gone else self._lifetime_s,
             attempt=self._attempt,
         )
@@ -166,20 +213,24 @@ class Binding:
     def _open(self, source: IPv4Address) -> socket.socket:
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         opened.bind((str(source), 0))
-        self._loop.add_reader(opened, self._receive, opened, source)
+        self._loop.add_reader(opened, self._receive, opened)
         return opened
 
-    def _receive(self, opened: socket.socket, care_of: IPv4Address) -> None:
+    def _receive(self, opened: socket.socket) -> None:
         try:
             datagram, (address, port) = opened.recvfrom(_RECEIVE_OCTETS)
         except OSError:
             return  # an ICMP error about a request: the machine sends again
         source = Endpoint(IPv4Address(address), port)
-        self._carry_out(self._machine.receive(datagram, source, _now()), care_of)
+        self._carry_out(self._machine.receive(datagram, source, _now()))
 
-    def _close_sockets(self, keep: IPv4Address | None) -> None:
-        for source in [source for source in self._sockets if source != keep]:
-            opened = self._sockets.pop(source)
+    def _close_sockets(self) -> None:
+        for source in tuple(self._sockets):
+            self._close_socket(source)
+
+    def _close_socket(self, source: IPv4Address) -> None:
+        opened = self._sockets.pop(source, None)
+        if opened is not None:
             self._loop.remove_reader(opened)
             opened.close()
 
@@ -193,8 +244,7 @@ class Binding:
             self._timer = self._loop.call_later(delay_s, self._expire)
 
     def _expire(self) -> None:
-        care_of = next(iter(self._sockets), self.home_address)
-        self._carry_out(self._machine.expire(_now()), care_of)
+        self._carry_out(self._machine.expire(_now()))
 
 
 def _now() -> Instant:

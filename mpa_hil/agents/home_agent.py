@@ -192,12 +192,19 @@ class HomeAgentProcess:
 
     def _deadline(self) -> int | None:
         times = [self._repeats[0][0]] if self._repeats else []
-        expiry = self._machine.next_deadline()
-        return min([*times, expiry] if expiry is not None else times, default=None)
+        times += [due] if (due := self._machine.next_deadline()) is not None else []
+        if self._path is not None:
+            times += [due] if (due := self._path.next_deadline()) is not None else []
+        return min(times, default=None)
 
     def _expire(self) -> None:
         now = _now()
         self._carry_out(self._machine.expire(now))
+        if self._path is not None:
+            try:
+                self._path.expire(now.monotonic_ns)
+            except MachineError as error:
+                self._console.emit("mip4.kernel_failed", error=str(error))
         while self._repeats and self._repeats[0][0] <= now.monotonic_ns:
             _, home = heappop(self._repeats)
             self._announce(home)
@@ -205,8 +212,8 @@ class HomeAgentProcess:
     def _carry_out(self, outputs: Sequence[HomeOutput]) -> None:
         """Kernel first, then the reply, then the log: nothing waits for what need not come first.
 
-        When the kernel refuses a binding the acceptance is never sent: the machine takes the
-        binding back and answers with code 130.
+        When the kernel refuses a binding the acceptance is never sent: the machine goes back to the
+        binding before, whose tunnel still stands, and answers with code 130.
         """
         log: list[tuple[HomeOutput, int, int]] = []
         for output in outputs:
@@ -219,7 +226,9 @@ class HomeAgentProcess:
             except MpaError as error:
                 self._console.emit("mip4.kernel_failed", error=str(error))
                 if isinstance(output, BindingAdded | BindingChanged):
-                    self._carry_out(self._machine.withdraw(output.binding.home_address))
+                    before = output.old if isinstance(output, BindingChanged) else None
+                    home = output.binding.home_address
+                    self._carry_out(self._machine.withdraw(home, before))
                     break
             log.append((output, before_ns, time.monotonic_ns() - before_ns))
         for output, t_ns, kernel_ns in log:
@@ -232,7 +241,8 @@ class HomeAgentProcess:
             self._path.add(output.binding.home_address, output.binding.care_of)
             self._repeat(output.binding.home_address)
         elif isinstance(output, BindingChanged):
-            self._path.change(output.binding.home_address, output.binding.care_of)
+            now_ns = time.monotonic_ns()
+            self._path.change(output.binding.home_address, output.binding.care_of, now_ns)
         elif isinstance(output, BindingRemoved):
             self._path.remove(output.binding.home_address)
             if output.reason is Removal.DEREGISTERED:

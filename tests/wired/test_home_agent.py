@@ -50,7 +50,11 @@ from mpa_hil.kernel.state import KernelState
 with RouteSocket() as route, KernelState(route) as state:
     path = MobileNodePath(state, IPv4Address("10.0.0.100"), IPv4Address("10.0.0.1"))
     for line in sys.stdin:
-        path.attach(IPv4Address(line.strip())) if line.strip() else path.detach()
+        if line.strip():
+            path.stage(IPv4Address(line.strip()))
+            path.turn(IPv4Address(line.strip()))
+        else:
+            path.detach()
         print("done", flush=True)
 """
 
@@ -233,7 +237,9 @@ def test_tunnels(lab: Lab) -> None:
         attach(str(care_of))
         assert isinstance(node.exchange(node.machine.register(care_of, now())), Registered)
         assert agent.event("mip4.binding")["change"] == change
-        assert f"remote {care_of}" in lab.ip("ha", "-d", "link", "show", "mpa0a000064")
+        way = lab.ip("ha", "route", "get", str(HOME))
+        tunnel = next(word for word in way.split() if word.startswith("mpah0a000064"))
+        assert f"remote {care_of}" in lab.ip("ha", "-d", "link", "show", tunnel)
         ping()
     assert str(HOME) in lab.ip("ha", "neigh", "show", "proxy")
     home_mac = lab.ip("ha", "-o", "link", "show", "dev", "home").split("link/ether ")[1].split()[0]

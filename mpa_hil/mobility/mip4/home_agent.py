@@ -105,10 +105,16 @@ class HomeAgent:
         times = (binding.expires_ns for binding in self._bindings.values())
         return min((time for time in times if time is not None), default=None)
 
-    def withdraw(self, home_address: IPv4Address) -> tuple[HomeOutput, ...]:
+    def withdraw(
+        self, home_address: IPv4Address, before: Binding | None = None
+    ) -> tuple[HomeOutput, ...]:
         """Take back a binding that could not be carried out: code 130 instead of the acceptance.
 
         For an agent whose kernel refused the tunnel before the reply was sent.
+
+        Args:
+            before: the binding that was to be replaced and still stands in the kernel; it stands
+                again.
         """
         binding = self._bindings.pop(home_address, None)
         if binding is None:
@@ -118,10 +124,11 @@ class HomeAgent:
         )
         known = self._subscribers[home_address].associations
         association = next(entry for entry in known if entry.spi == binding.spi)
-        return (
-            BindingRemoved(binding, Removal.WITHDRAWN),
-            self._reply(reply, association, binding.registered_from),
-        )
+        denial = self._reply(reply, association, binding.registered_from)
+        if before is not None:
+            self._bindings[home_address] = before
+            return (denial,)
+        return BindingRemoved(binding, Removal.WITHDRAWN), denial
 
     def _receive(self, datagram: bytes, source: Endpoint, now: Instant) -> tuple[HomeOutput, ...]:
         try:

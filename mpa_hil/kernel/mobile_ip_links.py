@@ -1,0 +1,133 @@
+"""What the data paths of Mobile IPv4 and IPv6 have in common: devices that come and go by name.
+
+A change of care-of address makes a device for the new one, moves the routes over in one message and
+lets the old device go on receiving for a while, so that nothing on its way is lost.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Hashable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from mpa_hil.kernel.netlink import (
+    ABSENT,
+    CREATE,
+    DUMP,
+    EXCLUSIVE,
+    NetlinkError,
+    RouteSocket,
+    attributes,
+    message,
+    nested,
+    text,
+)
+from mpa_hil.kernel.objects import PREFIX, Address
+from mpa_hil.kernel.state import KernelState
+
+TUNNEL_PREFIX = f"{PREFIX}h"
+"""Every device of a home tunnel starts with it, at both ends."""
+HOME_DEVICE = f"{PREFIX}home"
+"""The device that has the mobile node's home address: always there, whatever its tunnels do."""
+HOME_TABLE = 434
+"""Routing table and rule priority at the mobile node: the protocol's port, easy to recognise."""
+
+_LINK = struct.Struct("=BxHiII")
+_NEW_LINK, _DEL_LINK, _GET_LINK = 16, 17, 18
+_UP = 1
+_IFLA_IFNAME = 3
+_LOOSE = "2"
+_STRICT = "1"
+_CONF = Path("/proc/sys/net/ipv4/conf")
+
+
+@dataclass(frozen=True, slots=True)
+class HomeDevice:
+    """A `dummy` device that holds the home address."""
+
+    name: str = HOME_DEVICE
+
+    @property
+    def key(self) -> Hashable:
+        return "link", self.name
+
+    @property
+    def replaces(self) -> bool:
+        return True
+
+    def create(self) -> bytes:
+        body = _LINK.pack(0, 0, 0, _UP, _UP) + text(_IFLA_IFNAME, self.name)
+        return message(_NEW_LINK, CREATE | EXCLUSIVE, body + nested(18, text(1, "dummy")))
+
+    def replace(self) -> bytes:
+        return b""
+
+    def remove(self) -> bytes:
+        return message(_DEL_LINK, 0, _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, self.name))
+
+
+def sweep(route: RouteSocket, prefix: str) -> tuple[str, ...]:
+    """Remove the devices that a killed predecessor left, and their routes with them.
+
+    Args:
+        prefix: what their names begin with.
+
+    Returns:
+        their names.
+    """
+    gone: list[str] = []
+    listing = message(_GET_LINK, DUMP, _LINK.pack(0, 0, 0, 0, 0))
+    for entry in route.dump(listing, "interfaces"):
+        name = attributes(entry[_LINK.size :]).get(_IFLA_IFNAME, b"").rstrip(b"\0").decode()
+        if not name.startswith(prefix):
+            continue
+        try:
+            route.request(HomeDevice(name).remove(), f"remove {name}")
+        except NetlinkError as error:
+            if error.errno not in ABSENT:
+                raise
+        gone.append(name)
+    return tuple(gone)
+
+
+class Receivers:
+    """IPv4 devices that go on receiving when their routes lead elsewhere.
+
+    A reverse path filter would drop what they receive: the strict one always, the loose one where
+    the device has no address. So where this namespace filters they get both: an address, and
+    looseness. (IPv6 has no such filter.)
+
+    Args:
+        address: what they shall have.
+    """
+
+    def __init__(self, state: KernelState, address: IPv4Address) -> None:
+        self._state = state
+        self._address = address
+        self._filtered = any(_filter(scope) != "0" for scope in ("all", "default"))
+
+    def add(self, name: str) -> None:
+        """Prepare a device that was just made.
+
+        Raises:
+            MachineError: the kernel refused.
+        """
+        if not self._filtered:
+            return
+        self._state.apply(Address(name, self._address))
+        if _filter(name) == _STRICT or _filter("all") == _STRICT:
+            (_CONF / name / "rp_filter").write_text(_LOOSE)
+
+    def remove(self, name: str) -> None:
+        """Before the device goes."""
+        if self._filtered:
+            self._state.remove(Address(name, self._address).key)
+
+
+def _filter(scope: str) -> str:
+    try:
+        return (_CONF / scope / "rp_filter").read_text().strip()
+    except OSError:
+        return "0"  # there is none
