@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
 from mpa_hil.kernel.hold import Backlog
+from mpa_hil.kernel.objects import IpAddress
 from mpa_hil.kernel.state import KernelState
-from mpa_hil.kernel.tunnel_plan import IpAddress, Protection, TunnelPlan
+from mpa_hil.kernel.tunnel_plan import Protection, TunnelPlan
 
 TABLE = 435
 """Routing table and rule priority of packets from the new address."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Hashable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
-from socket import AF_INET
-from typing import Protocol
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from socket import AF_INET, AF_INET6
+from typing import Protocol, TypeAlias
 
 from mpa_hil.kernel.netlink import (
     CREATE,
@@ -27,17 +27,22 @@ from mpa_hil.kernel.netlink import (
     u32,
 )
 
+IpAddress: TypeAlias = IPv4Address | IPv6Address
+IpNetwork: TypeAlias = IPv4Network | IPv6Network
+
 PREFIX = "mpa"
 """Every interface that this project makes in a kernel starts with it."""
 IP_IN_IP_OVERHEAD = 20
 """Octets of the outer header (RFC 2003 s3.1)."""
-_ROUTE_PROTOCOL = 109
-"""Marks our routes and rules (`ip route show proto 109`); unassigned in iproute2's rt_protos."""
+ROUTE_PROTOCOL = 109
+"""Marks our routes, rules and proxies (`ip route show proto 109`); unassigned in iproute2's
+rt_protos."""
 
 _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")
+_LIFETIMES = struct.Struct("=IIII")
 _NEW_LINK, _DEL_LINK = 16, 17
 _NEW_ADDRESS, _DEL_ADDRESS = 20, 21
 _NEW_ROUTE, _DEL_ROUTE = 24, 25
@@ -49,8 +54,20 @@ _UNICAST = 1
 _TO_TABLE = 1
 _PROXY = 0x08
 _PERMANENT = 0x80
+_STALE = 0x04
 _INHERIT = 1
 _NAME_OCTETS = 15
+_ONLINK = 4
+NO_DAD = 0x02
+"""Address flag: no duplicate address detection (IPv6)."""
+OPTIMISTIC = 0x04
+"""Address flag: usable while it is being checked (RFC 4429)."""
+_FOREVER = 0xFFFFFFFF
+
+
+def family(address: IpAddress | IpNetwork) -> int:
+    """AF_INET or AF_INET6."""
+    return AF_INET if address.version == 4 else AF_INET6
 
 
 class KernelObject(Protocol):
@@ -123,8 +140,13 @@ class Address:
     """An address on an interface; one that is there already stays there afterwards."""
 
     interface: str
-    address: IPv4Address
-    prefix_length: int = 32
+    address: IpAddress
+    prefix_length: int = 0
+    """0: a host's, 32 or 128."""
+    flags: int = 0
+    """IPv6 only."""
+    deprecated: bool = False
+    """IPv6 only: not chosen as a source by itself."""
 
     @property
     def key(self) -> Hashable:
@@ -145,21 +167,28 @@ class Address:
 
     def _message(self, kind: int, flags: int) -> bytes:
         index = interface_index(self.interface)
-        head = _ADDRESS.pack(AF_INET, self.prefix_length, 0, _SCOPE_UNIVERSE, index)
-        both = attribute(2, self.address.packed) + attribute(1, self.address.packed)
-        return message(kind, flags, head + both)
+        length = self.prefix_length or self.address.max_prefixlen
+        head = _ADDRESS.pack(family(self.address), length, 0, _SCOPE_UNIVERSE, index)
+        body = attribute(2, self.address.packed) + attribute(1, self.address.packed)
+        if self.flags:
+            body += u32(8, self.flags)
+        if self.deprecated:
+            body += attribute(6, _LIFETIMES.pack(0, _FOREVER, 0, 0))
+        return message(kind, flags, head + body)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """A unicast route; table 254 is `main`."""
 
-    destination: IPv4Network
+    destination: IpNetwork
     interface: str
-    gateway: IPv4Address | None = None
-    source: IPv4Address | None = None
+    gateway: IpAddress | None = None
+    source: IpAddress | None = None
     table: int = 254
     metric: int = 0
+    on_link: bool = False
+    """The gateway is on the link whatever the interface's addresses say."""
 
     @property
     def key(self) -> Hashable:
@@ -179,10 +208,13 @@ class Route:
         return self._message(_DEL_ROUTE, 0)
 
     def _message(self, kind: int, flags: int) -> bytes:
-        scope = _SCOPE_LINK if self.gateway is None else _SCOPE_UNIVERSE
+        version4 = self.destination.version == 4
+        scope = _SCOPE_LINK if version4 and self.gateway is None else _SCOPE_UNIVERSE
         table = self.table if self.table < 256 else 0
         length = self.destination.prefixlen
-        head = (AF_INET, length, 0, 0, table, _ROUTE_PROTOCOL, scope, _UNICAST, 0)
+        more = _ONLINK if self.on_link else 0
+        kin = family(self.destination)
+        head = (kin, length, 0, 0, table, ROUTE_PROTOCOL, scope, _UNICAST, more)
         body = _ROUTE.pack(*head) + u32(15, self.table) + u32(4, interface_index(self.interface))
         if length:
             body += attribute(1, self.destination.network_address.packed)
@@ -199,7 +231,7 @@ class Route:
 class SourceRule:
     """Packets from `source` are routed by `table`."""
 
-    source: IPv4Address
+    source: IpAddress
     table: int
     priority: int
 
@@ -222,21 +254,24 @@ class SourceRule:
 
     def _message(self, kind: int, flags: int) -> bytes:
         table = self.table if self.table < 256 else 0
-        body = _ROUTE.pack(AF_INET, 0, 32, 0, table, 0, 0, _TO_TABLE, 0)
+        length = self.source.max_prefixlen
+        body = _ROUTE.pack(family(self.source), 0, length, 0, table, 0, 0, _TO_TABLE, 0)
         body += attribute(2, self.source.packed) + u32(6, self.priority)
-        body += u32(15, self.table) + u8(21, _ROUTE_PROTOCOL)
+        body += u32(15, self.table) + u8(21, ROUTE_PROTOCOL)
         return message(kind, flags, body)
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyNeighbour:
-    """The kernel answers ARP requests for `address` on `interface` (RFC 5944 s4.6).
+    """The kernel answers ARP requests or neighbour solicitations for `address` on `interface`
+    (RFC 5944 s4.6, RFC 4861 s7.2.8).
 
-    It does so only while it forwards there and its route to the address leaves elsewhere.
+    It does so only while it forwards there and, IPv4, its route to the address leaves elsewhere,
+    or, IPv6, `proxy_ndp` is set there.
     """
 
     interface: str
-    address: IPv4Address
+    address: IpAddress
 
     @property
     def key(self) -> Hashable:
@@ -257,17 +292,22 @@ class ProxyNeighbour:
 
     def _message(self, kind: int, flags: int) -> bytes:
         index = interface_index(self.interface)
-        body = _NEIGHBOUR.pack(AF_INET, index, 0, _PROXY, 0) + attribute(1, self.address.packed)
+        head = _NEIGHBOUR.pack(family(self.address), index, 0, _PROXY, 0)
+        body = head + attribute(1, self.address.packed)
+        if kind == _NEW_NEIGHBOUR:
+            body += u8(12, ROUTE_PROTOCOL)
         return message(kind, flags, body)
 
 
 @dataclass(frozen=True, slots=True)
 class StaticNeighbour:
-    """A permanent ARP entry: the one kind that outlives a link that goes down."""
+    """A permanent entry in the ARP or neighbour cache: the one kind that outlives a link that goes
+    down. With `permanent` off it is one like any other, and stale: used at once, soon verified."""
 
     interface: str
-    address: IPv4Address
+    address: IpAddress
     link_layer: bytes
+    permanent: bool = True
 
     @property
     def key(self) -> Hashable:
@@ -288,13 +328,14 @@ class StaticNeighbour:
 
     def _message(self, kind: int, flags: int, more: bytes) -> bytes:
         index = interface_index(self.interface)
-        head = _NEIGHBOUR.pack(AF_INET, index, _PERMANENT, 0, 0)
+        state = _PERMANENT if self.permanent else _STALE
+        head = _NEIGHBOUR.pack(family(self.address), index, state, 0, 0)
         return message(kind, flags, head + attribute(1, self.address.packed) + more)
 
 
-def neighbour_request(interface: str, address: IPv4Address) -> bytes:
-    """The request for one entry of the ARP cache; its link-layer address is attribute 2."""
-    head = _NEIGHBOUR.pack(AF_INET, interface_index(interface), 0, 0, 0)
+def neighbour_request(interface: str, address: IpAddress) -> bytes:
+    """The request for one entry of the neighbour cache; its link-layer address is attribute 2."""
+    head = _NEIGHBOUR.pack(family(address), interface_index(interface), 0, 0, 0)
     return message(_GET_NEIGHBOUR, 0, head + attribute(1, address.packed))
 
 

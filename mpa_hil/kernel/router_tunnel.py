@@ -12,8 +12,9 @@ end, and a filter there sends it on to the link, or into the tunnel when the swi
 from __future__ import annotations
 
 from mpa_hil.kernel.hold import Backlog
+from mpa_hil.kernel.objects import IpAddress
 from mpa_hil.kernel.state import KernelState
-from mpa_hil.kernel.tunnel_plan import IpAddress, Protection, TunnelPlan
+from mpa_hil.kernel.tunnel_plan import Protection, TunnelPlan
 
 
 class RouterLink:

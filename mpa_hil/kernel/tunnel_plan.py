@@ -10,12 +10,9 @@ any, under WireGuard  wireguard
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
-from mpa_hil.kernel.objects import PREFIX
-
-IpAddress: TypeAlias = IPv4Address | IPv6Address
+from mpa_hil.kernel.objects import PREFIX, IpAddress
 
 ESP_KEY_OCTETS = 20
 """AES-128 and the salt of RFC 4106 s8.1."""
