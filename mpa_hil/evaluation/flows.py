@@ -14,6 +14,7 @@ from mpa_hil.evaluation.raw import RawRun
 from mpa_hil.evaluation.timeline import Timeline
 from mpa_hil.report.summary import DIRECTIONS
 from mpa_hil.scenario import Scenario
+from mpa_hil.traffic import transfers
 from mpa_hil.traffic.figures import (
     FlowFigures,
     Window,
@@ -21,9 +22,11 @@ from mpa_hil.traffic.figures import (
     figures,
     shortest_transit_ns,
 )
-from mpa_hil.traffic.plan import PlannedFlow, planned_flows
+from mpa_hil.traffic.plan import PlannedFlow, planned_flows, planned_transfers
 from mpa_hil.traffic.records import FlowLog, join
+from mpa_hil.traffic.transfers import TransferFigures
 
+_NEVER_NS = 1 << 62
 RECOVERY_NS = 100_000_000
 """Time after the first packet in which a further hole still belongs to the handover: five packets
 of a call, so that one packet that slipped through does not end the blackout. That nothing else
@@ -153,6 +156,24 @@ def by_name(measured: Iterable[Measured]) -> dict[str, dict[str, FlowFigures]]:
     for one in measured:
         flows.setdefault(one.log.flow, {})[one.log.direction] = one.figures
     return flows
+
+
+def downloads(
+    run: RawRun, scenario: Scenario, trigger_ns: int | None
+) -> dict[str, TransferFigures]:
+    """The figures of each download that the MN recorded, in the lab file's order.
+
+    A stall belongs to the handover from the trigger on, to the end of the download: TCP waits for
+    its own timers after an outage. With no trigger (None) the longest of all counts.
+    """
+    window = None if trigger_ns is None else Window(trigger_ns, _NEVER_NS)
+    got = {end.flow: end for end in run.mn_transfers}
+    gave = {end.flow: end for end in run.cn_transfers}
+    return {
+        planned.name: transfers.figures(got[planned.name], gave.get(planned.name), window)
+        for planned in planned_transfers(scenario)
+        if planned.name in got
+    }
 
 
 def headline_flows(measured: Sequence[Measured]) -> tuple[str, str]:

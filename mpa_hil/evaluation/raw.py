@@ -1,7 +1,7 @@
 """What the collector left, read with distrust: what is broken is noted and passed over.
 
     RAW/lab.json  events.jsonl  runs/001/{run.json, events.jsonl, mn.flows, cn.flows,
-                                          captures.json, *.pcap, logs/}
+                                          mn-tcp.flows, cn-tcp.flows, captures.json, *.pcap, logs/}
 
 Only `run.json` is indispensable to a run: without it nobody knows which scheme it was.
 """
@@ -18,9 +18,10 @@ import msgspec
 
 from mpa_hil import eventlog
 from mpa_hil.events import AnyEvent
-from mpa_hil.traffic import records
+from mpa_hil.traffic import records, transfers
 from mpa_hil.traffic.pcap import Capture, read_pcap
 from mpa_hil.traffic.records import EndpointRecord
+from mpa_hil.traffic.transfers import TransferEnd
 from radios.errors import RemoteError
 
 Kind = Literal["handover", "null", "control"]
@@ -81,6 +82,9 @@ class RawRun:
     """In order of time, with scheme and repeat filled in."""
     mn: EndpointRecord | None
     cn: EndpointRecord | None
+    mn_transfers: tuple[TransferEnd, ...]
+    """Downloads as the MN got them."""
+    cn_transfers: tuple[TransferEnd, ...]
     captures: tuple[Taken, ...]
     notes: list[str] = field(default_factory=list)
     """What was amiss; each begins with the run's name."""
@@ -128,6 +132,8 @@ def read_run(number: int, folder: Path, notes: list[str]) -> RawRun | None:
         ),
         mn=_record(folder / "mn.flows", own, f"{label}: mn.flows"),
         cn=_record(folder / "cn.flows", own, f"{label}: cn.flows"),
+        mn_transfers=_transfers(folder / "mn-tcp.flows", own, f"{label}: mn-tcp.flows"),
+        cn_transfers=_transfers(folder / "cn-tcp.flows", own, f"{label}: cn-tcp.flows"),
         captures=tuple(_captures(folder, own, label)),
         notes=own,
     )
@@ -209,6 +215,19 @@ def _record(path: Path, notes: list[str], label: str) -> EndpointRecord | None:
     }
     notes += [f"{label}: {count} {what}" for what, count in amiss.items() if count]
     return record
+
+
+def _transfers(path: Path, notes: list[str], label: str) -> tuple[TransferEnd, ...]:
+    data = _octets(path, notes, label, needed=False)
+    if data is None:
+        return ()
+    try:
+        found = transfers.decode(data, label)
+    except RemoteError as error:
+        notes.append(f"{label}: {error.what}")
+        return ()
+    notes += [f"{label}: {end.flow} broke: {end.error}" for end in found if end.error]
+    return found
 
 
 def _captures(folder: Path, notes: list[str], label: str) -> Iterator[Taken]:

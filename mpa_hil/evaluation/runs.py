@@ -137,6 +137,7 @@ def _handover(
         preparation_ms=None if timeline is None else timeline.preparation_ms,
         signalling=heard.signalling,
         eap=heard.eap,
+        transfers=flows.downloads(raw, scenario, None if timeline is None else timeline.trigger_ns),
         error=error or None,
         number=raw.number,
     )

@@ -34,7 +34,8 @@ from mpa_hil.scenario import (
     switch,
 )
 from mpa_hil.traffic import endpoint as endpoint_module
-from mpa_hil.traffic.plan import endpoint_config
+from mpa_hil.traffic import transfer as transfer_module
+from mpa_hil.traffic.plan import endpoint_config, planned_transfers, transfer_config
 from radios.errors import MpaError, RemoteError
 from rigs.host import Host
 from rigs.priority import Priority, prefer
@@ -42,6 +43,7 @@ from rigs.services import capture
 from rigs.services.service import Service, launch_as
 
 ENDPOINT = Path(endpoint_module.__file__)
+TRANSFER = Path(transfer_module.__file__)
 HANDOVER_BOUND_S = 60.0
 """Longest handover that is waited for: EAP over 300 ms and a DHCP conflict check take 7 s."""
 _UNDER_WAY_S = 0.3
@@ -114,6 +116,9 @@ async def _carry_out(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces
         await _reach(lab, addresses)
         for name in ("cn", "mn"):
             traces.endpoints[name] = await _start_endpoint(lab, name, addresses)
+        if planned_transfers(scenario):
+            for name in ("cn", "mn"):
+                traces.endpoints[f"{name}-tcp"] = await _start_transfers(lab, name, addresses)
         await _move(lab, spec, chosen, traces)
         await _end_flows(scenario, traces)
         if scenario.capture.keys:
@@ -252,6 +257,24 @@ async def _start_endpoint(lab: Lab, name: str, addresses: dict[str, IPv4Address]
     return agent
 
 
+async def _start_transfers(lab: Lab, name: str, addresses: dict[str, IPv4Address]) -> Agent:
+    """Downloads; they run as what is left of the processor allows, and disturb no stream."""
+    host = lab.hosts[name]
+    other = addresses["cn" if name == "mn" else "mn"]
+    config = transfer_config(
+        lab.scenario, name, addresses[name], other, f"{host.workdir}/{name}-tcp.flows"
+    )
+    return await launch_as(
+        Agent,
+        host,
+        *(sys.executable, "-S", str(TRANSFER), json.dumps(config)),
+        name=f"transfer-{name}",
+        ready=lambda line: '"flow.ready"' in line,
+        ready_text="flow.ready",
+        stdin=True,
+    )
+
+
 async def _end_flows(scenario: Scenario, traces: _Traces) -> None:
     for agent in traces.endpoints.values():
         await agent.daemon.write(b"quiet\n")
@@ -295,11 +318,11 @@ async def _save(lab: Lab, spec: RunSpec, folder: Path, traces: _Traces, failure:
     }
     (folder / "run.json").write_text(json.dumps(described))
     (folder / "events.jsonl").write_bytes(b"".join(_events(lab, traces)))
-    for name in traces.endpoints:
+    for name, agent in traces.endpoints.items():
         with contextlib.suppress(MpaError):
             path = f"{name}.flows"
-            (folder / path).write_bytes(await lab.hosts[name].get(path))
-            await lab.hosts[name].remove(path)
+            (folder / path).write_bytes(await agent.host.get(path))
+            await agent.host.remove(path)
     listed = []
     for host, interface, trace in traces.captures:
         with contextlib.suppress(MpaError):

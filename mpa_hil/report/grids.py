@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from mpa_hil.report.statistics import Spread, spread
+from mpa_hil.report.statistics import Spread, median, spread
 from mpa_hil.report.summary import DIRECTIONS, PHASES, Direction, Run, Scheme, Summary
 
 MISSING = "-"
@@ -128,6 +128,32 @@ def _call(runs: Sequence[Run], direction: Direction, seed: int) -> list[str]:
     ]
 
 
+def download_grid(summary: Summary) -> Grid | None:
+    """What the handover did to downloads, over the runs that are ok. None when there were none."""
+    figures = ("MB", "Mbit/s", "stall median", "max", "usual p95", "sent again")
+    grid = Grid(
+        "Downloads: longest time without an octet, ms", ("scheme", "flow", *figures), labels=2
+    )
+    for name, scheme in summary.schemes.items():
+        runs = good_runs(scheme)
+        label = name
+        for flow in dict.fromkeys(flow for run in runs for flow in run.transfers):
+            found = [run.transfers[flow] for run in runs if flow in run.transfers]
+            grid.add(
+                label,
+                flow,
+                f"{median([one.octets / 1e6 for one in found]):.2f}",
+                f"{median([one.rate_mbit for one in found]):.2f}",
+                ms(median([one.stall_ms for one in found])),
+                ms(max(one.stall_ms for one in found)),
+                ms(median([one.usual_ms for one in found])),
+                count(max(one.retransmissions for one in found)),
+            )
+            label = ""
+        grid.section()
+    return grid if any(grid.groups) else None
+
+
 def median_run(scheme: Scheme) -> tuple[int, Run] | None:
     """Number (from 1) and record of the ok run whose total is the (lower) median.
 
@@ -169,7 +195,7 @@ def phases_grid(summary: Summary) -> Grid | None:
 
 def grids(summary: Summary) -> list[Grid]:
     """All of them, in the order in which they are shown."""
-    every = (gap_grid(summary), call_grid(summary), phases_grid(summary))
+    every = (gap_grid(summary), call_grid(summary), download_grid(summary), phases_grid(summary))
     return [grid for grid in every if grid is not None]
 
 

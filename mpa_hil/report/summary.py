@@ -10,9 +10,11 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from mpa_hil.report.run_parts import TransferSummary, transfer_summary
 from mpa_hil.report.statistics import median
 from mpa_hil.report.verdict import Verdict
 from mpa_hil.traffic.figures import FlowFigures
+from mpa_hil.traffic.transfers import TransferFigures
 from radios.errors import LocalError, RemoteError
 
 Direction = Literal["downlink", "uplink"]
@@ -123,6 +125,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     gap_flow: str = ""
     voice_flow: str = ""
     flows: dict[str, PerDirection[FlowSummary | None]] = {}
+    transfers: dict[str, TransferSummary] = {}
+    """Downloads over TCP, by flow."""
     error: str | None = None
     number: int = 0
     """Which run of the experiment, from 1 in order of execution; names its files. 0: unknown."""
@@ -200,6 +204,7 @@ def make_run(
     preparation_ms: Mapping[str, float] | None = None,
     signalling: Mapping[str, Signalling] | None = None,
     eap: Eap | None = None,
+    transfers: Mapping[str, TransferFigures] | None = None,
     error: str | None = None,
     number: int = 0,
 ) -> Run:
@@ -245,6 +250,7 @@ def make_run(
         gap_flow=gap_flow,
         voice_flow=voice_flow,
         flows=stored,
+        transfers={name: transfer_summary(one) for name, one in (transfers or {}).items()},
         error=error,
         number=number,
     )

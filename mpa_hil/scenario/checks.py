@@ -49,6 +49,12 @@ def _lab(scenario: Scenario) -> Iterator[Problem]:
 def _flows(scenario: Scenario) -> Iterator[Problem]:
     if not scenario.flows:
         yield Problem("flow", "no traffic, nothing to measure", "add a table `[[flow]]`")
+    elif all(flow.kind == "tcp" for flow in scenario.flows):
+        yield Problem(
+            "flow",
+            "downloads alone: a gap is looked for in equally spaced packets",
+            "add a table `[[flow]]` with a codec",
+        )
     for flow in scenario.flows:
         yield from _flow(f"flow.{flow.name}", flow)
     yield from repeated(((f"flow.{f.name}.name", f.name) for f in scenario.flows), "flow name")
@@ -57,7 +63,18 @@ def _flows(scenario: Scenario) -> Iterator[Problem]:
 def _flow(key: str, flow: Flow) -> Iterator[Problem]:
     if not flow.name or not flow.name.replace("-", "").replace("_", "").isalnum():
         yield Problem(f"{key}.name", f"'{flow.name}' cannot be a name", "letters, digits, - and _")
-    explicit = [key for key in ("spacing_ms", "payload_bytes") if getattr(flow, key) is not None]
+    if flow.kind == "tcp":
+        yield from _download(key, flow)
+        return
+    if flow.rate_mbit is not None:
+        yield Problem(
+            f"{key}.rate_mbit",
+            "the packets' size and spacing already say it",
+            'leave it out, or write kind = "tcp"',
+        )
+    explicit = [
+        field for field in ("spacing_ms", "payload_bytes") if getattr(flow, field) is not None
+    ]
     if flow.codec is not None:
         if flow.codec not in CODECS:
             yield Problem(
@@ -75,6 +92,20 @@ def _flow(key: str, flow: Flow) -> Iterator[Problem]:
             f"{key}.{missing if explicit else 'codec'}",
             "the flow does not say its packets",
             f"give codec ({', '.join(CODECS)}), or spacing_ms and payload_bytes",
+        )
+
+
+def _download(key: str, flow: Flow) -> Iterator[Problem]:
+    for field in ("codec", "spacing_ms", "payload_bytes"):
+        if getattr(flow, field) is not None:
+            yield Problem(
+                f"{key}.{field}", "TCP cuts its stream itself", "give rate_mbit, or nothing"
+            )
+    if flow.direction != "downlink":
+        yield Problem(
+            f"{key}.direction",
+            f"a download does not go {'up' if flow.direction == 'uplink' else 'both ways'}",
+            'write direction = "downlink"',
         )
 
 

@@ -18,6 +18,7 @@ from .schemes import USUAL, Schemes
 Security = Literal["wpa2-enterprise", "wpa2-psk"]
 Pmf = Literal["off", "optional", "required"]
 Direction = Literal["both", "downlink", "uplink"]
+FlowKind = Literal["udp", "tcp"]
 
 HOME = "home"
 CORRESPONDENT = "correspondent"
@@ -199,9 +200,12 @@ class MobileNode(Table, frozen=True, kw_only=True):
 
 
 class Flow(Table, frozen=True, kw_only=True):
-    """A stream of equally spaced packets between CN and MN."""
+    """A stream of equally spaced packets between CN and MN, or a download over TCP."""
 
     name: Annotated[str, Meta(description="names the flow in the results")]
+    kind: Annotated[
+        FlowKind, Meta(description="equally spaced packets, or octets over TCP from the CN")
+    ] = "udp"
     codec: Annotated[
         str | None, Meta(description="codec by name; or give spacing_ms and payload_bytes")
     ] = None
@@ -215,6 +219,10 @@ class Flow(Table, frozen=True, kw_only=True):
     ] = None
     direction: Annotated[Direction, Meta(description="downlink is from the CN to the MN")] = "both"
     count: Annotated[int, Meta(description="how many such streams at once", ge=1, le=100)] = 1
+    rate_mbit: Annotated[
+        Annotated[float, Meta(gt=0, le=1000)] | None,
+        Meta(description="for tcp: rate that the CN's kernel paces itself to; left out: 4"),
+    ] = None
 
 
 class Point(Table, frozen=True, kw_only=True):

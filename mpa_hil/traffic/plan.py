@@ -5,8 +5,9 @@ The collector configures the endpoints from it and the evaluation reads their re
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Literal
 
 from mpa_hil.scenario import Flow, Scenario
@@ -14,9 +15,13 @@ from mpa_hil.traffic import codecs
 from mpa_hil.traffic.codecs import Codec
 
 Direction = Literal["downlink", "uplink"]
+Address = IPv4Address | IPv6Address
 
 FIRST_PORT = 40_000
-"""Above what daemons of a lab listen on, below Linux' ephemeral ports' usual end."""
+"""Above what daemons of a lab listen on, below Linux' ephemeral ports' usual end. Streams and
+downloads are numbered apart: UDP and TCP do not share ports."""
+RATE_MBIT = 4.0
+"""Of a download that does not say: four voice calls at 1 ms beside it, and the guest keeps up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +41,45 @@ class PlannedFlow:
     ssrc: int
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedTransfer:
+    """One download.
+
+    Attributes:
+        name: as of a `PlannedFlow`.
+        port: TCP port at the CN.
+    """
+
+    name: str
+    port: int
+    rate_mbit: float
+
+
 def planned_flows(scenario: Scenario) -> tuple[PlannedFlow, ...]:
-    """Every stream of the lab, in the lab file's order; port and SSRC differ for each."""
+    """Every stream of packets, in the lab file's order; port and SSRC differ for each."""
     flows: list[PlannedFlow] = []
     for flow in scenario.flows:
-        for number in range(flow.count):
-            name = flow.name if number == 0 else f"{flow.name}-{number + 1}"
+        if flow.kind != "udp":
+            continue
+        for name in _names(flow):
             for direction in _directions(flow):
                 port = FIRST_PORT + len(flows)
                 flows.append(PlannedFlow(name, direction, flow_codec(flow), port, len(flows) + 1))
     return tuple(flows)
+
+
+def planned_transfers(scenario: Scenario) -> tuple[PlannedTransfer, ...]:
+    """Every download, in the lab file's order."""
+    wanted = [
+        (name, flow.rate_mbit or RATE_MBIT)
+        for flow in scenario.flows
+        if flow.kind == "tcp"
+        for name in _names(flow)
+    ]
+    return tuple(
+        PlannedTransfer(name, FIRST_PORT + number, rate_mbit)
+        for number, (name, rate_mbit) in enumerate(wanted)
+    )
 
 
 def flow_codec(flow: Flow) -> Codec:
@@ -61,7 +95,7 @@ def flow_codec(flow: Flow) -> Codec:
 
 
 def endpoint_config(
-    scenario: Scenario, host: str, local: IPv4Address, remote: IPv4Address, output: str
+    scenario: Scenario, host: str, local: Address, remote: Address, output: str
 ) -> dict[str, Any]:
     """The configuration of the endpoint on ``mn`` or ``cn`` (`mpa_hil.traffic.endpoint`)."""
     sending: Direction = "uplink" if host == "mn" else "downlink"
@@ -90,6 +124,33 @@ def endpoint_config(
             if flow.direction != sending
         ],
     }
+
+
+def transfer_config(
+    scenario: Scenario, host: str, local: Address, remote: Address, output: str
+) -> dict[str, Any]:
+    """The configuration of the downloads on ``mn`` or ``cn`` (`mpa_hil.traffic.transfer`)."""
+    return {
+        "host": host,
+        "output": output,
+        "transfers": [
+            {
+                "flow": transfer.name,
+                "role": "receive" if host == "mn" else "send",
+                "local": str(local),
+                "remote": str(remote),
+                "port": transfer.port,
+                "rate_octets_s": round(transfer.rate_mbit * 125_000),
+            }
+            for transfer in planned_transfers(scenario)
+        ],
+    }
+
+
+def _names(flow: Flow) -> Iterator[str]:
+    """The lab file's, then ``-2``, ``-3``, ..."""
+    for number in range(flow.count):
+        yield flow.name if number == 0 else f"{flow.name}-{number + 1}"
 
 
 def _directions(flow: Flow) -> tuple[Direction, ...]:

@@ -94,7 +94,7 @@ class EndpointRecord:
     unstamped: int
 
 
-class _Reading(msgspec.Struct):
+class ClockReading(msgspec.Struct):
     """The two clocks read together (`mpa_hil.traffic.endpoint.clock_offset`), ns."""
 
     realtime_ns: _Whole
@@ -130,7 +130,7 @@ class _Header(msgspec.Struct):
     format: str
     host: str
     byteorder: Literal["little", "big"]
-    clock: tuple[_Reading, _Reading]
+    clock: tuple[ClockReading, ClockReading]
     send: list[_Sender]
     receive: list[_Receiver]
 
@@ -163,7 +163,7 @@ def decode(data: bytes, where: str = "flow record") -> EndpointRecord:
     return EndpointRecord(
         host=header.host,
         sent=tuple(sent),
-        arrivals=_arrivals(rows, order, _to_monotonic(first, last)),
+        arrivals=_arrivals(rows, order, to_monotonic(first, last)),
         offset_ns=first.offset_ns,
         offset_drift_ns=last.offset_ns - first.offset_ns,
         offset_width_ns=max(first.width_ns, last.width_ns),
@@ -217,7 +217,7 @@ def _sent_flow(entry: _Sender, sent_ns: Sequence[int]) -> SentFlow:
     )
 
 
-def _to_monotonic(first: _Reading, last: _Reading) -> Callable[[int], int]:
+def to_monotonic(first: ClockReading, last: ClockReading) -> Callable[[int], int]:
     """CLOCK_REALTIME ns to CLOCK_MONOTONIC ns, between two readings of their offset."""
     begin, offset = first.realtime_ns, first.offset_ns
     span = max(last.realtime_ns - begin, 1)

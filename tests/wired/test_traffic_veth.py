@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mpa_hil.traffic import endpoint, irtt
+from mpa_hil.traffic import endpoint, irtt, transfer, transfers
 from mpa_hil.traffic.figures import FlowFigures, Window, figures
 from mpa_hil.traffic.observer import agree, sightings
 from mpa_hil.traffic.pcap import read_pcap
@@ -77,16 +77,26 @@ def line_of(process: subprocess.Popen[bytes], stream: Any, wanted: bytes, limit_
 class Running:
     """One endpoint process in a namespace."""
 
-    def __init__(self, undo: contextlib.ExitStack, lab: Lab, name: str, **config: Any) -> None:
+    def __init__(
+        self,
+        undo: contextlib.ExitStack,
+        lab: Lab,
+        name: str,
+        program: str = endpoint.__file__,
+        **config: Any,
+    ) -> None:
         self.path = lab.folder / f"{name}.bin"
+        text = json.dumps({"host": name, "output": str(self.path), **config})
+        argument = [] if program == endpoint.__file__ else [text]
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", name, sys.executable, "-S", endpoint.__file__],
+            ["ip", "netns", "exec", name, sys.executable, "-S", program, *argument],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
         )
         undo.callback(reap, self.process)
-        self.tell(json.dumps({"host": name, "output": str(self.path), **config}))
+        if not argument:
+            self.tell(text)
         self.expect("flow.ready")
 
     def tell(self, command: str) -> None:
@@ -101,10 +111,14 @@ class Running:
         return event
 
     def stop(self) -> EndpointRecord:
+        return decode(self.end())
+
+    def end(self) -> bytes:
+        """Have it write its record; what it wrote."""
         self.tell("stop")
         self.expect("flow.done")
         assert self.process.wait(10) == 0
-        return decode(self.path.read_bytes())
+        return self.path.read_bytes()
 
 
 def reap(process: subprocess.Popen[bytes]) -> None:
@@ -260,3 +274,30 @@ def test_irtt_both_directions(lab: Lab) -> None:
         assert seen.delay_p50_ms is not None
         assert 0 < seen.delay_p50_ms < 5
     assert run.estimated == 0
+
+
+def test_a_download_stalls_for_as_long_as_the_link_is_away(lab: Lab) -> None:
+    one = {"flow": "download", "port": 40000, "rate_octets_s": 1_000_000}
+    with contextlib.ExitStack() as undo:
+        gave = {**one, "role": "send", "local": CN, "remote": HOME}
+        got = {**one, "role": "receive", "local": HOME, "remote": CN}
+        cn = Running(undo, lab, lab.cn, transfer.__file__, transfers=[gave])
+        mn = Running(undo, lab, lab.mn, transfer.__file__, transfers=[got])
+        mn.tell("start")
+        cn.tell("start")
+        cut = "sleep 0.5; ip link set up0 down; sleep 0.3; ip link set up0 up; sleep 1.2"
+        subprocess.run(["ip", "netns", "exec", lab.mn, "sh", "-c", cut], check=True, timeout=20)
+        for end in (cn, mn):
+            end.tell("quiet")
+            end.expect("flow.quiet")
+        (receiver,) = transfers.decode(mn.end())
+        (sender,) = transfers.decode(cn.end())
+    found = transfers.figures(receiver, sender, None)
+    # TCP notices by its own timers: the link's 300 ms, and up to one more of those.
+    assert 295 < found.stall_ms < 900
+    assert found.recovered
+    assert found.error == ""
+    assert found.retransmissions > 0
+    assert found.octets == receiver.octets <= sender.octets
+    assert found.usual_ms < 100  # a veth's offloads make bursts of it
+    assert 3 < found.rate_mbit < 8.5
