@@ -41,17 +41,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
-import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
+from mpa_hil.agents.attending import Commands, Verb, attend
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.layer3 import Layer3, Plan
 from mpa_hil.agents.networks import Networks
 from mpa_hil.agents.stdio import Console, Json, main
 from mpa_hil.agents.switch_hold import SwitchHold
-from mpa_hil.handover.link_phases import LinkPhases, Mark
+from mpa_hil.agents.switch_log import SwitchLog
+from mpa_hil.handover.link_phases import Mark
 from radios import wpa_events
 from radios.control import ControlClient
 from radios.errors import LocalError, MpaError, RemoteError
@@ -60,8 +60,6 @@ from radios.wpa_events import parse_event
 
 _CONNECT_BOUND_S = 30.0
 _HYSTERESIS_DB = 2
-_FLUSH_S = 0.03
-"""How long noted events wait to be worked out, so that it happens in no switch's way."""
 _SIGNAL_CHANGE = wpa_events.SIGNAL_CHANGE.encode()
 _CONNECTED = wpa_events.CONNECTED.encode()
 _PING = b"PING"
@@ -83,9 +81,8 @@ class MobileNodeProcess:
         self._loop = asyncio.get_running_loop()
         self._client: ControlClient | None = None
         self._ids: dict[str, int] = {}
-        self._noted: list[tuple[int, bytes | Mark | None]] = []
-        self._flushing: asyncio.TimerHandle | None = None
-        self._phases = LinkPhases()
+        self._log = SwitchLog(console, lambda: None)
+        self.phase = self._log.phase
         self._connected = asyncio.Event()
         self._armed: Plan | None = None
         self._moving: Plan | None = None
@@ -191,7 +188,7 @@ class MobileNodeProcess:
         client, self._client = self._client, None
         self._ids.clear()
         if client is not None:
-            self._flush()
+            self._log.flush()
             await client.close()
         self._console.emit("mobile_node.detached")
 
@@ -207,15 +204,7 @@ class MobileNodeProcess:
         """Called by `Layer3` when packets flow both ways on the new network."""
         if plan_began:
             self._moving = None
-            self._note(time.monotonic_ns(), Mark("first-packet", time.monotonic_ns()))
-
-    def phase(self, name: str, t_ns: int, outcome: str | None = None, cause: str = "") -> None:
-        """Tell that a phase began (no outcome) or ended."""
-        fields = {"phase": name, "cause": cause} if cause else {"phase": name}
-        if outcome is None:
-            self._console.emit("phase.started", t_ns, **fields)
-        else:
-            self._console.emit("phase.ended", t_ns, outcome=outcome, **fields)
+            self._log.note(time.monotonic_ns(), Mark("first-packet", time.monotonic_ns()))
 
     def failed(self, what: str) -> None:
         """Called by `Layer3` when it cannot go on."""
@@ -252,17 +241,11 @@ class MobileNodeProcess:
 
     def _on_event(self, t_ns: int, datagram: bytes) -> None:
         """Note an event; act on the two that cannot wait."""
-        self._note(t_ns, datagram)
+        self._log.note(t_ns, datagram)
         if self._armed is not None and _SIGNAL_CHANGE in datagram:
             self._signal(t_ns, datagram)
         elif _CONNECTED in datagram:
             self._on_connected(t_ns)
-
-    def _note(self, t_ns: int, what: bytes | Mark | None) -> None:
-        """Keep something for `_flush`: a datagram, a phase, or (None) that the switch began."""
-        self._noted.append((t_ns, what))
-        if self._flushing is None:
-            self._flushing = self._loop.call_later(_FLUSH_S, self._flush)
 
     def _signal(self, t_ns: int, datagram: bytes) -> None:
         event = parse_event(datagram, t_ns)
@@ -304,7 +287,7 @@ class MobileNodeProcess:
         answer.add_done_callback(self._selected)
         told_ns = time.monotonic_ns()
         self._connected.clear()
-        self._note(told_ns, None)
+        self._log.note(told_ns, None)
 
     def _selected(self, answer: asyncio.Future[str]) -> None:
         if not answer.cancelled() and answer.exception() is not None:
@@ -324,35 +307,13 @@ class MobileNodeProcess:
             self._hold.end()
         self._layer3.move(self._moving, t_ns)
 
-    def _flush(self) -> None:
-        """Work out what the noted events mean, and tell them."""
-        if self._flushing is not None:
-            self._flushing.cancel()
-            self._flushing = None
-        noted, self._noted = self._noted, []
-        for t_ns, what in noted:
-            if what is None:
-                self.phase("decision", t_ns, "done")
-                for mark in self._phases.select(t_ns):
-                    self._phase(mark)
-                continue
-            if isinstance(what, Mark):
-                self._phase(what)
-                continue
-            event = parse_event(what, t_ns)
-            self._console.emit("wpa.event", t_ns, name=event.name, text=event.text)
-            for mark in self._phases.receive(event):
-                self._phase(mark)
-
-    def _phase(self, mark: Mark) -> None:
-        self.phase(mark.phase, mark.t_ns, mark.outcome, mark.cause)
-
 
 async def _serve(config: Json, console: Console) -> None:
     fields = Fields(config, "mobile node configuration")
     fields.text("host", "?")
     process = MobileNodeProcess(fields, console)
-    verbs: Mapping[str, Callable[[Fields], Awaitable[None]]] = {
+    commands = Commands(console, "the mobile node")
+    verbs: Mapping[str, Verb] = {
         "open": process.open,
         "learn": process.learn,
         "attach": process.attach,
@@ -360,33 +321,10 @@ async def _serve(config: Json, console: Console) -> None:
         "arm": process.arm,
         "close": process.close,
     }
-    loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[Json | None] = asyncio.Queue()
-
-    def read() -> None:
-        for command in console.commands():
-            queue.put_nowait(command)
-        if console.closed:
-            loop.remove_reader(sys.stdin)
-            queue.put_nowait(None)
-
-    loop.add_reader(sys.stdin, read)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, queue.put_nowait, None)
     gc.freeze()
     console.emit("mobile_node.ready")
     try:
-        while (command := await queue.get()) is not None:
-            verb = verbs.get(str(command.pop("cmd")))
-            if verb is None:
-                console.refuse(command, "the mobile node has no such command")
-                continue
-            try:
-                await verb(Fields(command, "command"))
-            except MpaError as error:
-                console.emit(
-                    "agent.failed", error=error.what, where=error.where, remedy=error.remedy
-                )
+        await attend(console, commands.put, commands.obey(verbs))
     finally:
         await process.shut()
 
