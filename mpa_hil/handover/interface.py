@@ -14,83 +14,13 @@ they are does not change what is to be done.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum, IntFlag
+from enum import Enum
 from typing import Literal, NamedTuple
 
-
-class Level(IntEnum):
-    """How much is done ahead of the move (RFC 6252 C.4)."""
-
-    REACTIVE = 0
-    """Nothing: authentication, address and binding after it."""
-    AUTHENTICATED = 1
-    """Keys (R120); address and binding after it."""
-    CONFIGURED = 2
-    """Keys and address, no tunnel (R121); binding after it."""
-    BOUND = 3
-    """Keys, address, tunnel and binding (R122)."""
-
-
-class Hold(IntFlag):
-    """Where packets for the node are held while it switches."""
-
-    OFF = 0
-    NEXT = 1
-    """At the next access router: what is sent to the nCoA (R23). Needs a tunnel: level 3."""
-    OLD = 2
-    """At the present access router: what is sent to the oCoA, forwarded to the nCoA (R73)."""
-
-
-Protection = Literal["plain", "esp", "wireguard"]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How one handover is to be done. All times are bounds; a phase that meets its own goes on by
-    the way out that the table names."""
-
-    level: Level = Level.BOUND
-    minimum: Level = Level.REACTIVE
-    """Reached less than this, the preparation is given up; else the node moves with what it has."""
-    hold: Hold = Hold.NEXT
-    bicast: bool = False
-    """Instead of holding, have the next access router send to both places meanwhile (R74)."""
-    protection: Protection = "esp"
-    bind_ahead: bool = True
-    """Bind as soon as the tunnel stands; else on `BIND_WANTED` or `SWITCH_WANTED` (R22)."""
-    keep_keys: bool = True
-    """After a handover that did not take place, leave the MPA-SA to its own time limit (R111)."""
-    authenticate_ms: int = 30_000
-    configure_ms: int = 8_000
-    """A DHCP server's own check for a duplicate is 3 s."""
-    tunnel_ms: int = 5_000
-    """Proactive duplicate detection is 1 s and more."""
-    bind_ms: int = 10_000
-    hurried_bind_ms: int = 500
-    """For the binding's answer once the switch is wanted; then it is awaited on the other side."""
-    keep_ms: int = 300_000
-    """Prepared and not switched: given back (R32)."""
-    hold_ms: int = 60
-    """For the acknowledgement of holding; the router is one or two hops away."""
-    switch_ms: int = 1_000
-    """Ten times what association and 4-way handshake take."""
-    eap_ms: int = 5_000
-    """The same where full EAP runs after all."""
-    arrive_ms: int = 1_000
-    acquire_ms: int = 20_000
-    settle_ms: int = 10_000
-    return_ms: int = 3_000
-    restore_ms: int = 5_000
-    """For the home agent's answer when the old binding is restored, `restore_rounds` times."""
-    restore_rounds: int = 3
-    clear_ms: int = 5_000
-    seek_ms: int = 3_000
-    """For one try of either network when neither is there; `seek_tries` in all."""
-    seek_tries: int = 8
-    configure_tries: int = 2
-    """The second after the first address turned out to be in use on B's link."""
-    tunnel_tries: int = 2
-    """The second after the access router forgot the first."""
+from .options import Hold as Hold
+from .options import Level as Level
+from .options import Options as Options
+from .options import Protection as Protection
 
 
 class Event(Enum):
@@ -124,6 +54,10 @@ class Event(Enum):
     """Or no answer, or the node's own kernel refused."""
     TUNNEL_LOST = "tunnel lost"
     """Its refresh was refused or not answered: the AR died or has forgotten it."""
+    STAGED = "staged"
+    """What `PrepareSwitch` asked for is there, or what could not be had is done without."""
+    STAGE_WANTED = "stage wanted"
+    """Policy: the scan is getting old, do it again (`PrepareSwitch`). Not answered when bound."""
     # step 3 (and on B at lower levels), by the mobility protocol
     BOUND = "bound"
     """Home agent (and correspondents) have the nCoA."""
@@ -197,7 +131,14 @@ class Configure:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseAddress:
-    """Stop asking the CA, give the nCoA back. ADDRESS_RELEASED."""
+    """Stop asking the CA, and have it let go of the nCoA. ADDRESS_RELEASED.
+
+    Attributes:
+        how: given back to the DHCP server; declined, as a duplicate; or only forgotten by the CA,
+            as the node has the lease itself now, under the same client identifier (R51).
+    """
+
+    how: Literal["released", "declined", "taken over"] = "released"
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +194,7 @@ class RetireBinding:
 @dataclass(frozen=True, slots=True)
 class PrepareSwitch:
     """Stage everything that the switch needs: fresh scan of B's channel, prepared datagrams and
-    netlink messages, pre-blocked plugs, a collected heap. No answer; may be asked again."""
+    netlink messages, pre-blocked plugs, a collected heap. STAGED. May be asked again."""
 
     hold: Hold
     bicast: bool
