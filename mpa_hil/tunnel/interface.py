@@ -150,7 +150,7 @@ class TunnelTerms:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The router's end stands; also after the router was asked anew, when it had lost the session."""
+    """The router's end stands; also when it had lost the session and was asked anew."""
 
     terms: TunnelTerms
 
@@ -237,4 +237,4 @@ class Ack:
     """The router has restarted: prepare the switch anew and send again."""
     drained: bool = False
     """To `arrived`: all that went up through the tunnel has come (or the router's patience ended),
-    so the MN may let its uplink go. Until then a repeated `arrived` is answered with what is known."""
+    so the MN may let its uplink go. The router answers once more when that is so."""
