@@ -122,7 +122,8 @@ def _kind(node: inspect.Type) -> str:
         case inspect.DictType():
             return "object"
         case inspect.CustomType():
-            return "IPv4 subnet" if kind.cls.__name__ == "IPv4Network" else "IPv4 address"
+            version, _, what = kind.cls.__name__.partition("v")
+            return f"{version}v{what[0]} {'subnet' if what.endswith('Network') else 'address'}"
         case _:
             return "text"
 

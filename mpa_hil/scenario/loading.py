@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from radios.errors import LocalError
 from . import checks, files, overrides, shape
 from .model import Scenario
 from .source import Source, readable
+
+_EXAMPLES: dict[type, str] = {IPv4Network: "10.0.0.0/24", IPv6Network: "2001:db8:1::/64"}
 
 
 def load(path: Path | str, settings: Sequence[str] = ()) -> Scenario:
@@ -130,16 +132,16 @@ def _plain_codecs(scenario: Scenario) -> Scenario:
 
 def _decode(kind: type, value: Any) -> Any:
     """Addresses from text; msgspec adds the key to what is raised here."""
-    if kind not in (IPv4Address, IPv4Network):
+    if kind not in (IPv4Address, IPv4Network, IPv6Address, IPv6Network):
         raise NotImplementedError(f"no way to read a {kind}")
     if not isinstance(value, str):
         raise ValueError(f"Expected text, got `{value}`")
-    if kind is IPv4Network and "/" not in value:
-        raise ValueError(f"{value} lacks its prefix length, as in 10.0.0.0/24")
+    if kind in _EXAMPLES and "/" not in value:
+        raise ValueError(f"{value} lacks its prefix length, as in {_EXAMPLES[kind]}")
     return kind(value)
 
 
 def _encode(value: Any) -> str:
-    if isinstance(value, IPv4Address | IPv4Network):
+    if isinstance(value, IPv4Address | IPv4Network | IPv6Address | IPv6Network):
         return str(value)
     raise NotImplementedError(f"no way to write a {type(value)}")

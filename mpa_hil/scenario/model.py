@@ -7,25 +7,61 @@ checked in `checks`. List tables are plural here and singular in the file: ``[[d
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from .comparison import Compare
+from .network import (
+    AccessPoint,
+    Core,
+    Correspondent,
+    Dhcp,
+    Dhcp6,
+    Domain,
+    Home,
+    HomeAaa,
+    HomeAgent,
+    Link,
+    Table,
+)
 from .schemes import USUAL, Schemes
 
-Security = Literal["wpa2-enterprise", "wpa2-psk"]
-Pmf = Literal["off", "optional", "required"]
+__all__ = [
+    "CORRESPONDENT",
+    "HOME",
+    "AccessPoint",
+    "Capture",
+    "Core",
+    "Correspondent",
+    "Dhcp",
+    "Dhcp6",
+    "Direction",
+    "Domain",
+    "Family",
+    "Flow",
+    "FlowKind",
+    "Home",
+    "HomeAaa",
+    "HomeAgent",
+    "Lab",
+    "Link",
+    "Measure",
+    "MobileNode",
+    "Movement",
+    "Placement",
+    "Point",
+    "Scenario",
+    "Table",
+]
+
+Family = Literal["ipv4", "ipv6"]
 Direction = Literal["both", "downlink", "uplink"]
 FlowKind = Literal["udp", "tcp"]
 
 HOME = "home"
 CORRESPONDENT = "correspondent"
-
-
-class Table(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Common ground of all tables: frozen, named fields only, nothing unknown accepted."""
 
 
 class Lab(Table, frozen=True, kw_only=True):
@@ -34,159 +70,17 @@ class Lab(Table, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="letters, digits, - and _; names the run's folder")]
     description: Annotated[str, Meta(description="one line for people")] = ""
     seed: Annotated[int, Meta(description="start of every random choice", ge=0, le=2**32 - 1)] = 1
+    family: Annotated[
+        Family,
+        Meta(
+            description="IP version of the MN's sessions: of its flows, and so of its mobility"
+            " protocol; ipv6 takes the subnet6 keys and mn.home_address6"
+        ),
+    ] = "ipv4"
     schemes: Annotated[
         tuple[str, ...],
         Meta(description="schemes that a run takes unless --scheme names others"),
     ] = USUAL
-
-
-class HomeAgent(Table, frozen=True, kw_only=True):
-    """The home agent (RFC 5944)."""
-
-    lifetime_s: Annotated[
-        int,
-        Meta(description="longest registration granted; 65535 would mean for ever", ge=1, le=65534),
-    ] = 300
-    spi: Annotated[
-        int,
-        Meta(
-            description="index of the MN-HA security association; to 255 reserved", ge=256, lt=2**32
-        ),
-    ] = 256
-    key: Annotated[
-        str | None,
-        Meta(description="MN-HA key, 32 or more hexadecimal digits; left out: drawn for each run"),
-    ] = None
-
-
-class HomeAaa(Table, frozen=True, kw_only=True):
-    """The home AAA server (FreeRADIUS, EAP-TLS). Without certificates the run makes its own."""
-
-    radius_secret: Annotated[
-        str | None,
-        Meta(description="shared by all AAA hops, 16 characters up; left out: drawn for each run"),
-    ] = None
-    ca: Annotated[str | None, Meta(description="PEM file: the CA of both certificates")] = None
-    cert: Annotated[str | None, Meta(description="PEM file: the server's certificate")] = None
-    key: Annotated[str | None, Meta(description="PEM file: the server's private key")] = None
-
-
-class Home(Table, frozen=True, kw_only=True):
-    """The MN's home domain: its AAA server and its home agent."""
-
-    realm: Annotated[str, Meta(description="realm that the visited AAA servers proxy by")]
-    subnet: Annotated[IPv4Network, Meta(description="home subnet, /8 to /28")]
-    agent: Annotated[HomeAgent, Meta(description="the home agent")] = HomeAgent()
-    aaa: Annotated[HomeAaa, Meta(description="the home AAA server")] = HomeAaa()
-
-    @property
-    def agent_address(self) -> IPv4Address:
-        """The home agent, which also routes the home subnet."""
-        return self.subnet[1]
-
-    @property
-    def aaa_address(self) -> IPv4Address:
-        """The home AAA server."""
-        return self.subnet[2]
-
-
-class AccessPoint(Table, frozen=True, kw_only=True):
-    """One access point (PoA) of a domain."""
-
-    name: Annotated[str, Meta(description="also the name of its box")]
-    ssid: Annotated[str, Meta(description="1 to 32 octets of UTF-8; one network to the MN")]
-    bssid: Annotated[str, Meta(description="the radio's MAC address, unicast")]
-    channel: Annotated[int, Meta(description="1 to 13, or 36, 40, 44, 48, 149, 153, 157, 161, 165")]
-    security: Annotated[
-        Security, Meta(description="802.1X through the domain's AAA, or a pre-shared key")
-    ] = "wpa2-enterprise"
-    pmf: Annotated[Pmf, Meta(description="protected management frames (802.11w)")] = "optional"
-    psk: Annotated[
-        str | None,
-        Meta(description="64 hexadecimal digits, for wpa2-psk; left out: drawn for each run"),
-    ] = None
-
-    @property
-    def frequency_mhz(self) -> int:
-        """Centre frequency of the channel (IEEE 802.11 s15.4.4.3, s17.3.8.4.2)."""
-        return (2407 if self.channel <= 13 else 5000) + 5 * self.channel
-
-
-class Dhcp(Table, frozen=True, kw_only=True):
-    """The domain's DHCP server, on its access router."""
-
-    first: Annotated[IPv4Address, Meta(description="lowest address leased")]
-    last: Annotated[IPv4Address, Meta(description="highest address leased")]
-    lease_s: Annotated[
-        int, Meta(description="lease time; the server grants no less", ge=120, le=31_536_000)
-    ] = 600
-    conflict_check: Annotated[
-        bool, Meta(description="probe an address before offering it (RFC 2131 s2.2)")
-    ] = True
-    rapid_commit: Annotated[bool, Meta(description="two-message exchange (RFC 4039)")] = False
-
-
-class Domain(Table, frozen=True, kw_only=True, rename={"aps": "ap"}):
-    """A visited domain: access router, AAA proxy, DHCP server and access points."""
-
-    name: Annotated[str, Meta(description="site name; its boxes are NAME-router and NAME-aaa")]
-    realm: Annotated[str, Meta(description="the operator's own realm")]
-    subnet: Annotated[IPv4Network, Meta(description="access subnet, /8 to /28")]
-    dhcp: Annotated[Dhcp, Meta(description="the DHCP server")]
-    aps: Annotated[tuple[AccessPoint, ...], Meta(description="access points, at least one")]
-
-    @property
-    def router_address(self) -> IPv4Address:
-        """The access router (AR) and DHCP server."""
-        return self.subnet[1]
-
-    @property
-    def aaa_address(self) -> IPv4Address:
-        """The visited AAA server."""
-        return self.subnet[2]
-
-    @property
-    def static_address(self) -> IPv4Address:
-        """An MN's address without DHCP, as the l2-floor uses it."""
-        return self.subnet[3]
-
-
-class Correspondent(Table, frozen=True, kw_only=True):
-    """The correspondent node (CN)."""
-
-    subnet: Annotated[IPv4Network, Meta(description="the CN's subnet, /8 to /28")]
-
-    @property
-    def address(self) -> IPv4Address:
-        """The CN itself."""
-        return self.subnet[2]
-
-
-class Core(Table, frozen=True, kw_only=True):
-    """The network between the sites."""
-
-    subnet: Annotated[
-        IPv4Network, Meta(description="cut into one /30 a site link; the default is RFC 2544's")
-    ] = IPv4Network("198.18.0.0/24")
-
-
-class Link(Table, frozen=True, kw_only=True):
-    """The link between a site and the core; the same in each direction."""
-
-    name: Annotated[str, Meta(description="site: `home`, `correspondent` or a domain's name")]
-    delay_ms: Annotated[
-        float, Meta(description="one-way delay, put on each direction", ge=0, le=10_000)
-    ] = 0.0
-    jitter_ms: Annotated[
-        float, Meta(description="spread of the delay, at most the delay", ge=0, le=10_000)
-    ] = 0.0
-    loss_percent: Annotated[
-        float, Meta(description="random loss in each direction", ge=0, le=100)
-    ] = 0.0
-    rate_mbit: Annotated[
-        Annotated[float, Meta(gt=0, le=100_000)] | None,
-        Meta(description="rate of each direction; left out: unlimited"),
-    ] = None
 
 
 class MobileNode(Table, frozen=True, kw_only=True):
@@ -194,6 +88,9 @@ class MobileNode(Table, frozen=True, kw_only=True):
 
     identity: Annotated[str, Meta(description="NAI, user@realm of the home domain (RFC 7542)")]
     home_address: Annotated[IPv4Address, Meta(description="its address in the home subnet")]
+    home_address6: Annotated[
+        IPv6Address | None, Meta(description="its address in the home subnet of IPv6")
+    ] = None
     mac: Annotated[str, Meta(description="the radio's MAC address, unicast")]
     cert: Annotated[str | None, Meta(description="PEM file: the MN's certificate")] = None
     key: Annotated[str | None, Meta(description="PEM file: the MN's private key")] = None
@@ -360,6 +257,16 @@ class Scenario(
     def link(self, site: str) -> Link:
         """The site's link to the core, perfect where the lab file names none."""
         return next((link for link in self.links if link.name == site), Link(name=site))
+
+    @property
+    def has_ipv6(self) -> bool:
+        """Whether the lab's networks speak IPv6 besides IPv4."""
+        return self.home.subnet6 is not None
+
+    def link_subnet6(self, site: str) -> IPv6Network:
+        """The /64 of the site's link: the core has its first address, the site its second."""
+        base = int(self.core.subnet6.network_address) + (self.sites.index(site) << 64)
+        return IPv6Network((base, 64))
 
     def link_subnet(self, site: str) -> IPv4Network:
         """The /30 of the site's link: the core has its first address, the site its second."""
