@@ -147,6 +147,7 @@ def _collect(planned: Planned, choice: Choice, raw: Path, say: guest_job.Say) ->
 
 def _evaluate(planned: Planned, raw: Path, out: Path) -> list[Summary]:
     from .evaluation import evaluate
+    from .report import html
 
     summaries = []
     for number, (column, lab) in enumerate(zip(planned.compare.columns, planned.labs, strict=True)):
@@ -158,6 +159,7 @@ def _evaluate(planned: Planned, raw: Path, out: Path) -> list[Summary]:
             raise RemoteError("it left no records", where=f"column {column.name}")
         summaries.append(evaluate(records, lab, lab.lab.seed, out / column.name))
         (out / column.name / "lab.toml").write_text(scenario.to_toml(lab))
+        html.write(out / column.name, summaries[-1])
     return summaries
 
 

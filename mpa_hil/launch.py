@@ -117,7 +117,7 @@ def _evaluate(raw: Path, described: Scenario, request: RunRequest) -> Summary:
 
 
 def _report(summary: Summary, request: RunRequest, trouble: MpaError | None) -> int:
-    from .report import tables
+    from .report import html, tables
     from .report.summary import encode
 
     if request.json:
@@ -127,6 +127,9 @@ def _report(summary: Summary, request: RunRequest, trouble: MpaError | None) -> 
         print(VIRTUAL)
         print(f"\nThe run is in {request.out}")
     sys.stdout.flush()
+    page = html.write(request.out, summary)
+    if not request.json:
+        print(f"To look at: {page}", flush=True)
     if trouble is not None:
         print(f"error: {trouble}", file=sys.stderr)
         return trouble.exit_code

@@ -1,0 +1,97 @@
+"""The head of the page: the verdict, and the schemes side by side. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpa_hil.report.grids import MISSING, count, good_runs, ms
+from mpa_hil.report.html import dots
+from mpa_hil.report.html.data import Trace
+from mpa_hil.report.html.markup import Child, Markup, el
+from mpa_hil.report.statistics import spread
+from mpa_hil.report.summary import Direction, Run, Scheme, Summary
+
+
+def result(summary: Summary, traces: Sequence[Trace]) -> list[Child]:
+    """Verdict, one card a scheme, and where the time went."""
+    parts: list[Child] = [_verdict(summary)]
+    if not summary.schemes:
+        return [*parts, el("p", None, "No scheme was run.", class_="dim")]
+    cards = [_card(name, scheme) for name, scheme in summary.schemes.items()]
+    parts.append(el("div", None, cards, class_="cards"))
+    bars = [line for trace in traces if (line := _bar(trace)) is not None]
+    if bars:
+        words = "Where the time of a handover went, each of the runs drawn below at its own scale"
+        parts += [el("p", None, words, class_="dim"), bars]
+    return parts
+
+
+def _verdict(summary: Summary) -> Markup:
+    if summary.verdict is None:
+        said, kind = "No check was made of these figures.", "open"
+        return el("div", None, el("b", None, said), class_=f"verdict {kind}")
+    if summary.verdict.given:
+        made = [check for check in summary.verdict.checks if check.passed]
+        names = ", ".join(check.name for check in made)
+        said = f"These figures passed {'all checks' if len(made) > 1 else 'the check'} made"
+        return el("div", None, el("b", None, f"{said}: "), f"{names}.", class_="verdict good")
+    reasons = [el("li", None, reason) for reason in summary.verdict.refused]
+    return el(
+        "div",
+        None,
+        el("b", None, "No verdict: do not quote these figures."),
+        el("ul", None, reasons),
+        class_="verdict bad",
+    )
+
+
+def _card(name: str, scheme: Scheme) -> Markup:
+    runs, every = good_runs(scheme), len(scheme.runs)
+    failed = f", {every - len(runs)} failed" if every > len(runs) else ""
+    told = f"{len(runs)} run{'' if len(runs) == 1 else 's'}{failed}"
+    down, up = (_middle(runs, way) for way in ("downlink", "uplink"))
+    rows = [
+        ("blackout up", MISSING if up is None else f"{ms(up)} ms"),
+        ("lost down", _lost(runs, "downlink")),
+        ("lost up", _lost(runs, "uplink")),
+        ("MOS down / up", f"{_mos(runs, 'downlink')} / {_mos(runs, 'uplink')}"),
+        ("measured", told),
+    ]
+    big = ms(down) if down is not None else MISSING
+    return el(
+        "div",
+        None,
+        el("h3", None, name),
+        el("div", None, big, el("small", None, " ms blackout down"), class_="big"),
+        el("dl", None, [[el("dt", None, key), el("dd", None, text)] for key, text in rows]),
+        class_="card",
+    )
+
+
+def _middle(runs: Sequence[Run], direction: str) -> float | None:
+    way: Direction = "downlink" if direction == "downlink" else "uplink"
+    found = spread([run.gap_ms.of(way) for run in runs])
+    return found.median if found else None
+
+
+def _lost(runs: Sequence[Run], way: Direction) -> str:
+    lost = spread([run.lost.of(way) for run in runs])
+    sent = spread([run.sent.of(way) for run in runs])
+    if lost is None or sent is None:
+        return MISSING
+    return f"{count(lost.median)} of {count(sent.median)}"
+
+
+def _mos(runs: Sequence[Run], way: Direction) -> str:
+    found = spread([run.mos.of(way) for run in runs])
+    return ms(found.median if found else None, 2)
+
+
+def _bar(trace: Trace) -> Markup | None:
+    total_ms = trace.run.phases_ms.get("total")
+    title = f"Phases of {trace.scheme}, run {trace.place}"
+    drawn = dots.bar(trace.run.phases_ms, title)
+    if drawn is None or total_ms is None:
+        return None
+    name = el("b", None, trace.scheme)
+    return el("div", None, name, drawn, el("span", None, f"{ms(total_ms)} ms"), class_="bar-line")
