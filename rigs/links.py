@@ -48,8 +48,8 @@ class Link:
     """A cable that the lab lays itself: a veth pair between two namespaces.
 
     Each end's interface is called after the far host unless named. Addresses are CIDR strings, ""
-    for none (a bridge's port). The impairment holds for each direction; `back` replaces it for the
-    direction from `b` to `a`.
+    for none (a bridge's port), several with spaces between. The impairment holds for each
+    direction; `back` replaces it for the direction from `b` to `a`.
     """
 
     a: str
@@ -223,7 +223,7 @@ def validate(topology: Topology) -> None:
 
 
 def _addresses(address: str) -> tuple[str, ...]:
-    return (address,) if address else ()
+    return tuple(address.split())
 
 
 def _check_interface(host: str, interface: str, seen: set[tuple[str, str]]) -> None:

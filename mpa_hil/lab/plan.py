@@ -16,6 +16,7 @@ the DHCP server as a client on the link would, so it needs an interface that is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network
 
 from mpa_hil.scenario import Scenario
 from mpa_hil.scenario.model import CORRESPONDENT, HOME, AccessPoint, Domain
@@ -29,6 +30,7 @@ CLIENT, CLIENT_PORT = "ca0", "ca-port"
 """On an access router: the configuration agent's interface on the LAN, and the bridge's end."""
 PORTS = "br0"
 """An access point's bridge between air and wire."""
+EVERYWHERE6 = "::/0"
 AIR = "air"
 """The box that the monitor of all virtual radios is put into."""
 _QUEUED_DATAGRAMS = "512"
@@ -73,32 +75,12 @@ def topology(scenario: Scenario, *, floor: bool, agents: bool = False) -> Topolo
     home = needs_home(scenario, floor=floor)
     sites = [site for site in scenario.sites if home or site != HOME]
     links = [_site_link(scenario, site) for site in sites]
-    routes = [_core_route(scenario, site) for site in sites]
-    routes += [
-        Route(gateway(site), "default", via=str(scenario.link_subnet(site)[1])) for site in sites
-    ]
+    routes = [route for site in sites for route in _core_routes(scenario, site)]
     bridges: list[Bridge] = []
-    length = scenario.correspondent.subnet.prefixlen
-    cn_router = scenario.correspondent.subnet[1]
-    links.append(
-        Link(
-            "cn-router",
-            "cn",
-            f"{cn_router}/{length}",
-            f"{scenario.correspondent.address}/{length}",
-        )
-    )
-    routes.append(Route("cn", "default", via=str(cn_router)))
+    links.append(_correspondent_link(scenario))
+    routes += _correspondent_routes(scenario)
     if home:
-        length = scenario.home.subnet.prefixlen
-        links.append(
-            Link(
-                "home-agent",
-                "home-aaa",
-                f"{scenario.home.agent_address}/{length}",
-                f"{scenario.home.aaa_address}/{length}",
-            )
-        )
+        links.append(_home_link(scenario))
         routes.append(Route("home-aaa", "default", via=str(scenario.home.agent_address)))
     for domain in scenario.domains:
         links += _domain_links(domain, home, agents)
@@ -107,6 +89,9 @@ def topology(scenario: Scenario, *, floor: bool, agents: bool = False) -> Topolo
             routes += _domain_routes(scenario, domain)
     names = boxes(scenario, floor=floor)
     sysctls = [Sysctl(box, "net.unix.max_dgram_qlen", _QUEUED_DATAGRAMS) for box in names]
+    gateways = frozenset({"core", *(gateway(site) for site in sites)})
+    if scenario.has_ipv6:
+        sysctls += _node_sysctls()
     if agents:
         sysctls += [sysctl for domain in scenario.domains for sysctl in _client_sysctls(domain)]
     return Topology(
@@ -114,7 +99,8 @@ def topology(scenario: Scenario, *, floor: bool, agents: bool = False) -> Topolo
         ports=[Port("mn", RADIO)],
         bridges=bridges,
         routes=routes,
-        forwarding=frozenset({"core", *(gateway(site) for site in sites)}),
+        forwarding=gateways,
+        ipv6=gateways | {"mn", "cn"} if scenario.has_ipv6 else frozenset(),
         sysctls=sysctls,
         seed=scenario.lab.seed,
     )
@@ -138,12 +124,14 @@ def captured(scenario: Scenario, *, floor: bool) -> Iterator[tuple[str, str]]:
 
 
 def _site_link(scenario: Scenario, site: str) -> Link:
-    link, subnet = scenario.link(site), scenario.link_subnet(site)
+    link, subnet, subnet6 = scenario.link(site), scenario.link_subnet(site), None
+    if scenario.has_ipv6:
+        subnet6 = scenario.link_subnet6(site)
     return Link(
         "core",
         gateway(site),
-        f"{subnet[1]}/30",
-        f"{subnet[2]}/30",
+        _numbered(subnet, subnet6, 1),
+        _numbered(subnet, subnet6, 2),
         delay_ms=link.delay_ms,
         jitter_ms=link.jitter_ms,
         loss_percent=link.loss_percent,
@@ -151,14 +139,55 @@ def _site_link(scenario: Scenario, site: str) -> Link:
     )
 
 
-def _core_route(scenario: Scenario, site: str) -> Route:
+def _core_routes(scenario: Scenario, site: str) -> Iterator[Route]:
+    """To what lies behind a site's gateway, and from there to everywhere else."""
     if site == HOME:
-        prefix = scenario.home.subnet
+        prefix, prefix6 = scenario.home.subnet, scenario.home.subnet6
     elif site == CORRESPONDENT:
-        prefix = scenario.correspondent.subnet
+        prefix, prefix6 = scenario.correspondent.subnet, scenario.correspondent.subnet6
     else:
-        prefix = next(domain.subnet for domain in scenario.domains if domain.name == site)
-    return Route("core", str(prefix), via=str(scenario.link_subnet(site)[2]))
+        domain = next(domain for domain in scenario.domains if domain.name == site)
+        prefix, prefix6 = domain.subnet, domain.subnet6
+    link = scenario.link_subnet(site)
+    yield Route("core", str(prefix), via=str(link[2]))
+    yield Route(gateway(site), "default", via=str(link[1]))
+    if prefix6 is not None:
+        link6 = scenario.link_subnet6(site)
+        yield Route("core", str(prefix6), via=str(link6[2]))
+        yield Route(gateway(site), EVERYWHERE6, via=str(link6[1]))
+
+
+def _correspondent_link(scenario: Scenario) -> Link:
+    subnet, subnet6 = scenario.correspondent.subnet, scenario.correspondent.subnet6
+    return Link("cn-router", "cn", _numbered(subnet, subnet6, 1), _numbered(subnet, subnet6, 2))
+
+
+def _correspondent_routes(scenario: Scenario) -> Iterator[Route]:
+    yield Route("cn", "default", via=str(scenario.correspondent.subnet[1]))
+    if scenario.correspondent.subnet6 is not None:
+        yield Route("cn", EVERYWHERE6, via=str(scenario.correspondent.subnet6[1]))
+
+
+def _home_link(scenario: Scenario) -> Link:
+    """AAA is reached over IPv4; the home agent's IPv6 address is on the same link."""
+    home = scenario.home
+    near = _numbered(home.subnet, home.subnet6, 1)
+    return Link("home-agent", "home-aaa", near, f"{home.aaa_address}/{home.subnet.prefixlen}")
+
+
+def _numbered(subnet: IPv4Network, subnet6: IPv6Network | None, number: int) -> str:
+    """A host's addresses on a link, each with its prefix length."""
+    found = [f"{subnet[number]}/{subnet.prefixlen}"]
+    if subnet6 is not None:
+        found.append(f"{subnet6[number]}/{subnet6.prefixlen}")
+    return " ".join(found)
+
+
+def _node_sysctls() -> Iterator[Sysctl]:
+    """The MN is a host: it makes addresses of what routers advertise, and looks for duplicates."""
+    wanted = {"accept_ra": 1, "autoconf": 1, "accept_dad": 1, "dad_transmits": 1, "use_tempaddr": 0}
+    for key, value in wanted.items():
+        yield Sysctl("mn", f"net/ipv6/conf/{RADIO}/{key}", str(value))
 
 
 def _client_sysctls(domain: Domain) -> Iterator[Sysctl]:
@@ -188,7 +217,7 @@ def _domain_bridges(
         ports.insert(0, f"{domain.name}-aaa")
     if agents:
         ports.append(CLIENT_PORT)
-    yield Bridge(router, LAN, ports, [f"{domain.router_address}/{domain.subnet.prefixlen}"])
+    yield Bridge(router, LAN, ports, _numbered(domain.subnet, domain.subnet6, 1).split())
     for ap in domain.aps:
         yield Bridge(ap.name, PORTS, [router], [f"{management_address(scenario, ap)}/24"])
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from mpa_hil.lab import neighbourhood, plan
+from mpa_hil.lab import mpa_servers, neighbourhood, plan
 from mpa_hil.lab.secrets import Papers, Secrets
 from mpa_hil.scenario import AccessPoint, Domain, L2Floor, Reactive, RsnPreauth, Scenario
 from rigs.services import freeradius
-from rigs.services.dhcp_server import DhcpServerConfig
+from rigs.services.dhcp_server import Advertised, DhcpServerConfig
 from rigs.services.freeradius import Client, EapTls, HomeServer, RadiusConfig, Route
 from rigs.services.hostapd import HostapdConfig, Pmf, Psk, Radio, Radius
 from rigs.services.wpa_supplicant import SupplicantConfig
@@ -117,6 +117,21 @@ def dhcp_server(domain: Domain, options: Reactive) -> DhcpServerConfig:
         paa=router,
         dns=router,
         names=neighbourhood.agent_names(domain) if router else (),
+        advertised=advertised(domain),
+    )
+
+
+def advertised(domain: Domain) -> Advertised | None:
+    """What its access router advertises of IPv6; None in a domain without."""
+    if domain.subnet6 is None:
+        return None
+    wanted = domain.dhcp6
+    return Advertised(
+        str(domain.subnet6),
+        None if wanted.first is None else str(wanted.first),
+        None if wanted.last is None else str(wanted.last),
+        wanted.lease_s,
+        wanted.advertisement_s,
     )
 
 
@@ -160,9 +175,13 @@ def hold(domain: Domain, secrets: Secrets, options: L2Floor) -> dict[str, Any]:
 
 
 def mobile_node(
-    scenario: Scenario, secrets: Secrets, workdir: str, *, floor: bool
+    scenario: Scenario, secrets: Secrets, workdir: str, *, floor: bool, ahead: bool = False
 ) -> dict[str, Any]:
-    """Configuration of `mpa_hil.agents.mobile_node`; its certificates will lie in `workdir`."""
+    """Configuration of `mpa_hil.agents.mobile_node`; its certificates will lie in `workdir`.
+
+    Args:
+        ahead: it moves by RFC 6252 too.
+    """
     networks: dict[str, Any] = {ap.name: _network(ap, secrets) for ap in scenario.aps}
     config: dict[str, Any] = {
         "host": "mn",
@@ -181,6 +200,9 @@ def mobile_node(
             "lifetime_s": scenario.home.agent.lifetime_s,
             "correspondents": [str(scenario.correspondent.subnet)],
         }
+    if ahead:
+        keyring = f"{workdir}/{mpa_servers.KEYRING}"
+        config["mpa"] = {"keyring": keyring, "mac": scenario.mn.mac.lower()}
     if plan.needs_home(scenario, floor=floor):
         config["eap_tls"] = {
             "identity": scenario.mn.identity,

@@ -7,7 +7,7 @@ import msgspec
 from radios.errors import LocalError
 
 from . import movement
-from .model import Scenario
+from .model import Dhcp6, Scenario
 
 
 def is_floor(scenario: Scenario) -> bool:
@@ -26,11 +26,12 @@ def floor_scenario(scenario: Scenario) -> Scenario:
     The AP that the MN would move to keeps name, channel and SSID, but stands in the first AP's
     domain; both use a pre-shared key. Other APs and domains, their links and machines are left
     out. The radios' addresses differ from the lab's in one bit, so that both labs can stand at
-    once. A lab that already is so comes back as it is.
+    once. IPv6 is left out: a link does not care. A lab that already is so comes back as it is.
 
     Raises:
         LocalError: the trace asks for no switch.
     """
+    scenario = _without_ipv6(scenario)
     if is_floor(scenario):
         return scenario
     switch = movement.switch(scenario.movement)
@@ -58,6 +59,20 @@ def floor_scenario(scenario: Scenario) -> Scenario:
         floor,
         links=tuple(link for link in scenario.links if link.name in floor.sites),
         placements=tuple(place for place in scenario.placements if place.name in floor.boxes),
+    )
+
+
+def _without_ipv6(scenario: Scenario) -> Scenario:
+    if not scenario.has_ipv6:
+        return scenario
+    replace = msgspec.structs.replace
+    return replace(
+        scenario,
+        lab=replace(scenario.lab, family="ipv4"),
+        home=replace(scenario.home, subnet6=None),
+        domains=tuple(replace(domain, subnet6=None, dhcp6=Dhcp6()) for domain in scenario.domains),
+        correspondent=replace(scenario.correspondent, subnet6=None),
+        mn=replace(scenario.mn, home_address6=None),
     )
 
 

@@ -1,4 +1,4 @@
-"""dnsmasq as a DHCP server, and as a DNS server for the names that it is told.
+"""dnsmasq as a DHCP server and advertising router, and as a DNS server for names it is told.
 
 Its conflict check is on unless told otherwise: before an offer it asks for the address by ICMP echo
 and waits up to 3 s for an answer (RFC 2131 s3.1 point 2). It counts that wait in whole seconds of
@@ -13,6 +13,7 @@ from ipaddress import (
     AddressValueError,
     IPv4Address,
     IPv4Network,
+    IPv6Address,
     IPv6Network,
     NetmaskValueError,
     ip_address,
@@ -31,10 +32,32 @@ PANA_AGENT = 136
 PANA_AGENT_6 = 40
 """RFC 5192 s5."""
 SHORTEST_LEASE_S = 120
+SHORTEST_INTERVAL_S = 4
 """dnsmasq quietly raises anything shorter."""
+ROUTER_LIFETIME_S = 1800
+"""RFC 4861 s6.2.1: three times the longest interval, here for any."""
 
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Advertised:
+    """How the interface's nodes get IPv6 addresses, as its router advertisements say.
+
+    Without a range they make their own from the prefix (RFC 4862) and ask DHCPv6 for the rest (O
+    flag); with one they lease an address there (M flag), and the prefix says where the link is.
+    """
+
+    prefix: str
+    """A /64 that the interface has an address in: ``2001:db8:1::/64``."""
+    first: str | None = None
+    last: str | None = None
+    """Lowest and highest address leased, both or none."""
+    lease_s: int = 600
+    """Also the prefix's lifetime."""
+    interval_s: int = 600
+    """Between advertisements that nobody asked for, 4 up; who asks is answered at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +84,8 @@ class DhcpServerConfig:
     ones into DHCPv6 option 40 (RFC 5192)."""
     prefix6: str | None = None
     """An IPv6 prefix of the interface whose nodes get DHCPv6 options, and no addresses."""
+    advertised: Advertised | None = None
+    """Routed IPv6 on the interface; without it no router is advertised."""
     names: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """DNS names and their IPv4 and IPv6 addresses; without any there is no DNS server."""
     log_options: bool = False
@@ -134,6 +159,8 @@ def text(config: DhcpServerConfig, workdir: str) -> str:
     if config.prefix6:
         network, length = config.prefix6.split("/")
         lines.append(f"dhcp-range={network},static,{length}")
+    if config.advertised:
+        lines += _advertising(config.interface, config.advertised)
     lines += [f"host-record={name},{','.join(addresses)}" for name, addresses in config.names]
     flags = {
         "dhcp-authoritative": config.authoritative,
@@ -143,6 +170,37 @@ def text(config: DhcpServerConfig, workdir: str) -> str:
     }
     lines += [flag for flag, wanted in flags.items() if wanted]
     return "\n".join(lines) + "\n"
+
+
+def _advertising(interface: str, wanted: Advertised) -> list[str]:
+    network, length = wanted.prefix.split("/")
+    # With `ra-stateless` nodes make their addresses; a plain range has them lease one.
+    leased = f"{wanted.first},{wanted.last}" if wanted.first else f"{network},ra-stateless"
+    return [
+        "enable-ra",
+        f"ra-param={interface},{wanted.interval_s},{ROUTER_LIFETIME_S}",
+        f"dhcp-range={leased},{length},{wanted.lease_s}",
+    ]
+
+
+def _check_advertised(wanted: Advertised, where: str) -> None:
+    prefix = IPv6Network(wanted.prefix)
+    if (wanted.first is None) != (wanted.last is None):
+        raise LocalError("half a range of IPv6 addresses", where=where, remedy="give both ends")
+    ends = [IPv6Address(end) for end in (wanted.first, wanted.last) if end is not None]
+    if any(end not in prefix for end in ends) or ends != sorted(ends):
+        raise LocalError(
+            f"{wanted.first} to {wanted.last} is no range in {prefix}",
+            where=where,
+            remedy="choose addresses inside, the lower one first",
+        )
+    if wanted.interval_s < SHORTEST_INTERVAL_S or wanted.lease_s < SHORTEST_LEASE_S:
+        raise LocalError(
+            f"advertisements every {wanted.interval_s} s, leases of {wanted.lease_s} s: too short"
+            " for dnsmasq",
+            where=where,
+            remedy=f"use {SHORTEST_INTERVAL_S} s and {SHORTEST_LEASE_S} s or more",
+        )
 
 
 def _check(config: DhcpServerConfig) -> IPv4Network:
@@ -164,6 +222,8 @@ def _check(config: DhcpServerConfig) -> IPv4Network:
             ip_address(agent)
         if config.prefix6:
             IPv6Network(config.prefix6)
+        if config.advertised:
+            _check_advertised(config.advertised, where)
     except (AddressValueError, NetmaskValueError, ValueError) as error:
         raise LocalError(str(error), where=where, remedy="give IP addresses") from None
     for name, addresses in config.names:

@@ -13,9 +13,10 @@ from services_fakes import FakeHost
 from radios.errors import LocalError, RemoteError
 from rigs.services import capture, dhcp_client, dhcp_server
 from rigs.services.dhcp_client import DhcpClientConfig, LeaseEvent, parse_event
-from rigs.services.dhcp_server import DhcpServerConfig, ServerMessage, parse_message
+from rigs.services.dhcp_server import Advertised, DhcpServerConfig, ServerMessage, parse_message
 
 SERVER = DhcpServerConfig("lan", "10.1.0.0/24", "10.1.0.100", "10.1.0.199", router="10.1.0.1")
+SIX = Advertised("2001:db8::/64", "2001:db8::10", "2001:db8::20")
 
 
 def test_the_server_checks_for_conflicts_unless_told_not_to() -> None:
@@ -43,6 +44,12 @@ def test_the_server_checks_for_conflicts_unless_told_not_to() -> None:
         (replace(SERVER, router="10.9.0.1"), "outside"),
         (replace(SERVER, dns=("x",)), "x"),
         (replace(SERVER, lease_s=60), "too short"),
+        (replace(SERVER, advertised=Advertised("2001:db8::1/64")), "host bits"),
+        (replace(SERVER, advertised=replace(SIX, last=None)), "half a range"),
+        (replace(SERVER, advertised=replace(SIX, first="2001:db8:9::1")), "no range in"),
+        (replace(SERVER, advertised=replace(SIX, first="2001:db8::99")), "no range in"),
+        (replace(SERVER, advertised=replace(SIX, lease_s=60)), "too short"),
+        (replace(SERVER, advertised=replace(SIX, interval_s=3)), "too short"),
     ],
 )
 def test_a_server_that_cannot_be_is_refused(config: DhcpServerConfig, complaint: str) -> None:
