@@ -15,7 +15,7 @@ from mpa_hil import errors
 
 ROUTER_ADVERTISEMENT = 134
 """ICMPv6 type."""
-MAXIMUM_OCTETS = 900
+MAXIMUM_OCTETS = 700
 """Of an advertisement that can be passed on: it must fit into one signalling datagram."""
 _HEAD = struct.Struct("!BBHBBHII")
 _SOURCE_LINK_LAYER, _PREFIX, _MTU, _RDNSS = 1, 3, 5, 25

@@ -56,6 +56,8 @@ class Code(IntEnum):
     """The request is none of the protocol's."""
     BUSY = 9
     """Too many exchanges are under way: ask again later."""
+    NO_ROUTER = 10
+    """There are addresses, but the default router does not answer on the link, or there is none."""
 
 
 @dataclass(frozen=True, slots=True)

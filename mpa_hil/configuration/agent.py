@@ -1,0 +1,377 @@
+"""The configuration agent: who may have which address, for how long, and when it goes back.
+
+Sans-IO. It digests requests of mobile nodes (`receive`), frames from the link (`heard`), keys that
+come and go, and time; what it returns is to be carried out in order.
+
+An address is held for a mobile node, by the identity that its home network vouched for, under
+whichever of its keys it asked last. It is given back when the MN says so; and, unless the MN is
+then found on the link, when it has not been heard of for `keep_s` or has no key any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from mpa_hil.authentication.admission import RateLimiter
+from mpa_hil.configuration import acquisition as ways
+from mpa_hil.configuration import protocol
+from mpa_hil.configuration.acquisition import Acquired, Acquisition, Failed, Lease, Transmit
+from mpa_hil.configuration.dhcp4.acquisition import Acquisition4
+from mpa_hil.configuration.dhcp4.message import Message as Dhcp4Message
+from mpa_hil.configuration.heard import hear
+from mpa_hil.configuration.holdings import Holding, Holdings, Waiting, family
+from mpa_hil.configuration.interface import Code, Wish
+from mpa_hil.configuration.presence import Absence
+from mpa_hil.configuration.protocol import Ask, Tell
+from mpa_hil.configuration.reports import AgentSettings, Denied, Gone, Granted, Output
+from mpa_hil.errors import DecodeError
+from mpa_hil.mobility.interface import NS_PER_S, Discarded, Endpoint, Instant, Send
+from mpa_hil.signalling.client import NamedSecret
+from mpa_hil.signalling.message import Protocol
+from mpa_hil.signalling.server import Reply, Request, Server, Token
+from mpa_hil.signalling.values import Pair
+
+_SLOTS = 1024
+"""Of the tables that limit rates: a few kilobytes, however many mobile nodes."""
+_EARLY = 0.8
+"""Of T1: an MN that asks then gets more time, later ones too."""
+
+
+class ConfigurationAgent:
+    """All that the agent of one network holds.
+
+    Args:
+        mac: the link-layer address of its interface on the network's link.
+        random: `os.urandom`.
+    """
+
+    def __init__(self, settings: AgentSettings, mac: bytes, random: Callable[[int], bytes]) -> None:
+        self._settings = settings
+        self._mac = mac
+        self._random = random
+        self._server = Server(Protocol.CONFIGURATION, random)
+        self._nodes: dict[bytes, str] = {}
+        """Mobile nodes by key."""
+        self.holdings = Holdings()
+        self._listening: set[Holding] = set()
+        """Those with an exchange, or a question to the link, under way."""
+        secret = random(16)
+        self._rate = RateLimiter(settings.rate_per_s, settings.burst, _SLOTS, secret)
+        self._declines = RateLimiter(settings.declines_per_s, settings.declines, _SLOTS, secret)
+        self.changed = False
+        """Leases came or went; the caller resets it when it has kept the journal."""
+
+    def key_added(self, key: NamedSecret, mobile_node: str, now: Instant) -> None:
+        """Serve a mobile node. What it held before a restart of the agent is its again.
+
+        Raises:
+            mpa_hil.errors.LocalError: another key has a name that begins alike.
+        """
+        self._server.add_key(key)
+        self._nodes[key.name] = mobile_node
+        for holding in self.holdings.of(mobile_node):
+            if not holding.key:
+                self._touch(holding, key.name, now)
+                self._settle(holding)
+
+    def key_withdrawn(self, name: bytes, now: Instant) -> tuple[Output, ...]:
+        """Serve it no longer; what it has goes back."""
+        self._server.remove_key(name)
+        node = self._nodes.pop(name, "")
+        another = next((key for key, its in self._nodes.items() if its == node), b"")
+        outputs: list[Output] = []
+        for holding in self.holdings.of(node):
+            if holding.key == name and another:  # it authenticated anew
+                holding.key = another
+            elif holding.key == name:
+                outputs += self._give_back(holding, "withdrawn", now)
+        return tuple(outputs)
+
+    @property
+    def parting(self) -> bool:
+        """Whether something is being given back that is not yet gone."""
+        return any(holding.cause for holding in self.holdings)
+
+    def receive(self, datagram: bytes, source: Endpoint, now: Instant) -> tuple[Output, ...]:
+        """Digest a datagram; whatever it holds, this raises nothing."""
+        received = self._server.receive(datagram, source, now)
+        if isinstance(received, Discarded):
+            return (received,)
+        if isinstance(received, Reply):
+            return (Send(received.datagram, source),)
+        try:
+            return self._serve(received, self._nodes[received.key], now)
+        except DecodeError as error:
+            return self._deny(received, Code.MALFORMED, error.what, now)
+
+    def heard(self, frame: bytes, now: Instant) -> tuple[Output, ...]:
+        """Digest a frame from the link; whatever it holds, this raises nothing."""
+        try:
+            said = hear(frame)
+        except DecodeError:
+            return ()
+        if isinstance(said, Dhcp4Message):
+            holding = self.holdings.at((4, said.mac))
+            concerned = [holding] if holding in self._listening and holding else []
+        else:
+            concerned = list(self._listening)
+        outputs: list[Output] = []
+        for holding in concerned:
+            if holding.absence is not None:
+                holding.absence.receive(said)
+                outputs += self._part(holding, now)
+            else:
+                outputs += self._digest(holding, holding.acquisition.receive(said, now), now)
+        return tuple(outputs)
+
+    def expire(self, now: Instant) -> tuple[Output, ...]:
+        """Do what is due at `next_deadline`; harmless at other times."""
+        outputs: list[Output] = []
+        for holding in tuple(self.holdings.due(now)):
+            outputs += self._look_at(holding, now)
+            self._settle(holding)
+        return tuple(outputs)
+
+    def next_deadline(self) -> int | None:
+        """Monotonic nanoseconds of the next thing to do, None while there is nothing."""
+        return self.holdings.next_deadline()
+
+    # --- requests
+
+    def _serve(self, request: Request, node: str, now: Instant) -> tuple[Output, ...]:
+        if request.kind == Ask.CONFIGURE:
+            return self._configure(request, protocol.wish_of(request.values), node, now)
+        address = protocol.address_of(request.values)
+        held = [each for each in self.holdings.of(node) if address in (None, each.address)]
+        if request.kind == Ask.RENEW:
+            for holding in held:
+                if holding.lease is not None:
+                    return self._renew(request, holding, holding.lease, now)
+            return self._deny(request, Code.LEASE_LOST, f"{address} is not held", now)
+        if request.kind not in (Ask.RELEASE, Ask.TAKE_OVER):
+            raise DecodeError(f"request {request.kind}", where="configuration protocol")
+        outputs: list[Output] = []
+        for holding in held:
+            if request.kind == Ask.TAKE_OVER and holding.lease is not None:
+                outputs += self._forget(holding, "taken over")
+            else:
+                outputs += self._release(holding, "released")
+        return (*self._answer(request.token, request.source, Tell.OK, (), now), *outputs)
+
+    def _configure(
+        self, request: Request, wish: Wish, node: str, now: Instant
+    ) -> tuple[Output, ...]:
+        if wish.method not in self._settings.methods:
+            return self._deny(request, Code.UNSUPPORTED, f"no {wish.method.name} here", now)
+        held = self.holdings.at((family(wish.method), wish.mac))
+        named = self.holdings.called((family(wish.method), wish.client_id))
+        strange = held is not None and held.mobile_node != node
+        if strange or (named is not None and named is not held):
+            what = "this MAC address or client identifier is another's"
+            return self._deny(request, Code.IN_USE_BY_ANOTHER, what, now)
+        outputs: list[Output] = []
+        if held is not None and not _same(held.wish, wish):
+            outputs += self._release(held, "replaced")
+            held = None
+        if held is None:
+            return (*outputs, *self._begin(request, wish, node, now))
+        self._touch(held, request.key, now)
+        held.absence, held.cause = None, ""
+        held.wish = wish
+        held.waiting = Waiting(request.token, request.source)  # the one before it is given up
+        if held.lease is not None and wish.decline == held.lease.address.ip:
+            outputs += self._decline(held, held.lease, now)
+        elif held.lease is not None and not held.busy:
+            outputs += self._grant(held, now)
+        self._settle(held)
+        return tuple(outputs)
+
+    def _begin(self, request: Request, wish: Wish, node: str, now: Instant) -> tuple[Output, ...]:
+        settings = self._settings
+        if len(self.holdings.of(node)) >= settings.per_node:
+            what = f"it has {settings.per_node} addresses here already"
+            return self._deny(request, Code.QUOTA, what, now)
+        if len(self.holdings) >= settings.maximum or len(self._listening) >= settings.exchanges:
+            return self._deny(request, Code.BUSY, "too many mobile nodes at once", now)
+        if not self._rate.take(node.encode(), now.monotonic_ns):
+            return self._deny(request, Code.QUOTA, "it asks too often", now)
+        holding = Holding(
+            request.key,
+            node,
+            wish,
+            self._acquisition(wish),
+            now.monotonic_ns + int(settings.keep_s * NS_PER_S),
+        )
+        holding.waiting = Waiting(request.token, request.source)
+        self.holdings.add(holding)
+        return self._digest(holding, holding.acquisition.begin(now), now)
+
+    def _decline(self, holding: Holding, lease: Lease, now: Instant) -> tuple[Output, ...]:
+        """The address is in use on the link: another one."""
+        node = holding.mobile_node
+        if not self._declines.take(node.encode(), now.monotonic_ns):
+            failed = Failed(Code.QUOTA, "it declines too many addresses")
+            waiting, holding.waiting = holding.waiting, None
+            back = self._release(holding, "declined")
+            holding.lease, holding.waiting = None, waiting
+            return (*back, *self._failed(holding, failed, now))
+        said = holding.acquisition.decline(lease)
+        holding.lease, self.changed = None, True
+        holding.acquisition = self._acquisition(holding.wish)
+        gone = Gone(node, lease.address.ip, "declined")
+        return (*said, gone, *self._digest(holding, holding.acquisition.begin(now), now))
+
+    def _renew(
+        self, request: Request, holding: Holding, lease: Lease, now: Instant
+    ) -> tuple[Output, ...]:
+        self._touch(holding, request.key, now)
+        holding.waiting = Waiting(request.token, request.source)
+        holding.absence, holding.cause = None, ""
+        outputs: tuple[Output, ...] = ()
+        if not holding.busy:
+            soon_ns = lease.since_ns + _EARLY * min(lease.renew_s, lease.life_s) * NS_PER_S
+            if now.monotonic_ns >= soon_ns:
+                outputs = self._digest(holding, holding.acquisition.renew(lease, now), now)
+            else:
+                outputs = self._grant(holding, now)
+        self._settle(holding)
+        return outputs
+
+    # --- what becomes of holdings
+
+    def _digest(
+        self, holding: Holding, outputs: Iterable[ways.Output], now: Instant
+    ) -> tuple[Output, ...]:
+        made: list[Output] = []
+        for output in outputs:
+            if isinstance(output, Transmit):
+                made.append(output)
+            elif isinstance(output, Acquired):
+                renewal, holding.lease, self.changed = bool(holding.lease), output.lease, True
+                if holding.cause:
+                    made += self._release(holding, holding.cause)
+                elif output.lease.address.ip == holding.wish.decline:
+                    made += self._decline(holding, output.lease, now)
+                else:
+                    made += self._grant(holding, now, renewal=renewal)
+            else:
+                made += self._failed(holding, output, now)
+        self._settle(holding)
+        return tuple(made)
+
+    def _failed(self, holding: Holding, failed: Failed, now: Instant) -> tuple[Output, ...]:
+        lease = holding.lease
+        if lease is not None and failed.code is not Code.LEASE_LOST:
+            # The server is silent: the lease goes on, and it is asked again.
+            spent_s = (now.monotonic_ns - lease.since_ns) / NS_PER_S
+            holding.lease = replace(lease, renew_s=spent_s + self._settings.retry_s)
+            return () if holding.waiting is None else self._grant(holding, now)
+        waiting = holding.waiting
+        outputs = self._forget(holding, "lost")
+        if waiting is None:
+            return outputs
+        values = protocol.refusal_values(failed.code, failed.text)
+        said = self._answer(waiting.token, waiting.source, Tell.REFUSED, values, now)
+        return (*outputs, *said, Denied(holding.mobile_node, failed.code, failed.text))
+
+    def _look_at(self, holding: Holding, now: Instant) -> tuple[Output, ...]:
+        if holding.absence is not None:
+            return (*holding.absence.expire(now), *self._part(holding, now))
+        expires_ns, renew_ns = holding.expires_ns(), holding.renew_ns()
+        if expires_ns is not None and expires_ns <= now.monotonic_ns:
+            waiting, lost = holding.waiting, Failed(Code.LEASE_LOST, "its lease ran out")
+            outputs = self._forget(holding, "expired")
+            holding.lease, holding.waiting = None, waiting
+            return (*outputs, *self._failed(holding, lost, now))
+        if holding.keep_until_ns <= now.monotonic_ns and not holding.cause:
+            return self._give_back(holding, "unheard", now)
+        if renew_ns is not None and renew_ns <= now.monotonic_ns and holding.lease is not None:
+            return self._digest(holding, holding.acquisition.renew(holding.lease, now), now)
+        return self._digest(holding, holding.acquisition.expire(now), now)
+
+    def _give_back(self, holding: Holding, cause: str, now: Instant) -> tuple[Output, ...]:
+        """Unasked: only if the MN is not on the link."""
+        if holding.lease is None or holding.lease.server is None:
+            return self._release(holding, cause)
+        holding.cause = cause
+        holding.absence = Absence(holding.lease.address.ip, holding.wish.mac, self._mac)
+        outputs = holding.absence.expire(now)
+        self._settle(holding)
+        return outputs
+
+    def _part(self, holding: Holding, now: Instant) -> tuple[Output, ...]:
+        absence = holding.absence
+        if absence is None or not absence.settled:
+            return ()
+        if absence.present:
+            return self._forget(holding, "in use")
+        return self._release(holding, holding.cause)
+
+    def _release(self, holding: Holding, cause: str) -> tuple[Output, ...]:
+        """Give it back, or the way to it up."""
+        if holding.lease is None:
+            # The server may be about to grant it: then it is given back.
+            holding.cause, holding.waiting = cause, None
+            if not holding.busy:
+                self.holdings.remove(holding)
+            return ()
+        said: tuple[Transmit, ...] = ()
+        if holding.lease.server is not None:
+            said = holding.acquisition.release(holding.lease)
+        return (*said, *self._forget(holding, cause))
+
+    def _forget(self, holding: Holding, cause: str) -> tuple[Output, ...]:
+        lease, holding.waiting, holding.absence = holding.lease, None, None
+        self.holdings.remove(holding)
+        self._listening.discard(holding)
+        self.changed = True
+        return () if lease is None else (Gone(holding.mobile_node, lease.address.ip, cause),)
+
+    def _touch(self, holding: Holding, key: bytes, now: Instant) -> None:
+        holding.key = key
+        holding.keep_until_ns = now.monotonic_ns + int(self._settings.keep_s * NS_PER_S)
+
+    def _settle(self, holding: Holding) -> None:
+        """After any change: the agenda, and who listens to the link."""
+        present = self.holdings.at(holding.place) is holding
+        if present and (holding.busy or holding.absence is not None):
+            self._listening.add(holding)
+        else:
+            self._listening.discard(holding)
+        self.holdings.schedule(holding)
+
+    def _acquisition(self, wish: Wish) -> Acquisition:
+        return Acquisition4(wish, self._mac, self._random, self._settings.dhcp4)
+
+    # --- answers
+
+    def _grant(self, holding: Holding, now: Instant, *, renewal: bool = True) -> tuple[Output, ...]:
+        told, waiting = holding.told(now), holding.waiting
+        node, method, holding.waiting = holding.mobile_node, holding.wish.method, None
+        if waiting is None:
+            return (Granted(node, method, told, renewal, 0),)
+        values = protocol.configuration_values(told, stateless=told.server is None)
+        said = self._answer(waiting.token, waiting.source, Tell.OK, values, now)
+        took_ns = now.monotonic_ns - waiting.token.arrived_ns
+        return (*said, Granted(node, method, told, renewal, took_ns))
+
+    def _deny(self, request: Request, code: Code, text: str, now: Instant) -> tuple[Output, ...]:
+        values = protocol.refusal_values(code, text)
+        said = self._answer(request.token, request.source, Tell.REFUSED, values, now)
+        return (*said, Denied(self._nodes.get(request.key, "?"), code, text))
+
+    def _answer(
+        self, token: Token, to: Endpoint, kind: Tell, values: Iterable[Pair], now: Instant
+    ) -> tuple[Send, ...]:
+        datagram = self._server.answer(token, kind, values, now)
+        return (Send(datagram, to),) if datagram else ()
+
+
+def _same(before: Wish, after: Wish) -> bool:
+    """Whether one lease serves both."""
+    return (before.method, before.client_id, before.iaid) == (
+        after.method,
+        after.client_id,
+        after.iaid,
+    )
