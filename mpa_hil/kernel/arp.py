@@ -47,6 +47,10 @@ class ArpSocket:
         """Broadcast that `address` is at `link_layer` (default: here)."""
         self._socket.send(gratuitous(address, link_layer or self.link_layer))
 
+    def send(self, frame: bytes) -> None:
+        """Send any Ethernet frame."""
+        self._socket.send(frame)
+
     def close(self) -> None:
         """Close the socket; safe to repeat."""
         self._socket.close()

@@ -125,9 +125,13 @@ def band_messages(
     )
 
 
-def root_messages(index: int, limit_octets: int) -> Messages:
-    """A plug as the root of an interface, which holds all that leaves there."""
-    return _plug_messages(index, _ROOT, _HANDLE << 16, limit_octets)
+def root_messages(index: int, limit_octets: int, *, blocked: bool = False) -> Messages:
+    """A plug as the root of an interface, which holds all that leaves there.
+
+    Args:
+        blocked: it holds from the start.
+    """
+    return _plug_messages(index, _ROOT, _HANDLE << 16, limit_octets, blocked=blocked)
 
 
 def prio_messages(index: int) -> tuple[bytes, bytes]:
@@ -138,17 +142,20 @@ def prio_messages(index: int) -> tuple[bytes, bytes]:
     return install, message(_DEL_QDISC, 0, where)
 
 
-def _plug_messages(index: int, parent: int, handle: int, limit_octets: int) -> Messages:
+def _plug_messages(
+    index: int, parent: int, handle: int, limit_octets: int, *, blocked: bool = False
+) -> Messages:
     where = _TC.pack(0, index, handle, parent, 0) + text(1, "plug")
 
     def order(action: _Plug, flags: int = 0) -> bytes:
         return message(_NEW_QDISC, flags, where + attribute(2, _PLUG.pack(action, limit_octets)))
 
     release = order(_Plug.RELEASE_INDEFINITE)
+    install = order(_Plug.LIMIT, CREATE | EXCLUSIVE)
     return Messages(
         handle,
-        order(_Plug.LIMIT, CREATE | EXCLUSIVE) + release,
-        2,
+        install if blocked else install + release,
+        1 if blocked else 2,
         order(_Plug.BUFFER),
         release,
         message(_GET_QDISC, ECHO, where),  # without the echo older kernels tell listeners only

@@ -13,7 +13,7 @@ import socket
 import struct
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from radios.errors import MachineError
 
@@ -57,10 +57,11 @@ class NetlinkError(MachineError):
         self.errno = number
 
 
+_MODULES = "modprobe ipip, sch_prio, sch_plug, cls_u32, act_mirred"
 _REMEDIES = {
     errno.EPERM: "run it as root, or with CAP_NET_ADMIN in the namespace",
-    errno.EOPNOTSUPP: "load the kernel module for it (modprobe ipip, sch_prio, sch_plug, cls_u32)",
-    errno.ENOENT: "load the kernel module for it (modprobe ipip, sch_prio, sch_plug, cls_u32)",
+    errno.EOPNOTSUPP: f"load the kernel module for it ({_MODULES})",
+    errno.ENOENT: f"load the kernel module for it ({_MODULES})",
 }
 
 
@@ -133,18 +134,32 @@ class _Answer(NamedTuple):
     payload: bytes
 
 
-class RouteSocket:
-    """An open NETLINK_ROUTE socket of the namespace in which it was made. Not for two threads."""
+class NetlinkSocket:
+    """An open netlink socket of the namespace in which it was made. Not for two threads.
 
-    def __init__(self) -> None:
+    Args:
+        protocol: NETLINK_...
+
+    Raises:
+        MachineError: this kernel has no such protocol.
+    """
+
+    def __init__(self, protocol: int) -> None:
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-        self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        try:
+            self._socket = socket.socket(socket.AF_NETLINK, kind, protocol)
+        except OSError as error:
+            raise MachineError(
+                f"the kernel has no netlink protocol {protocol}: {error.strerror}",
+                where="netlink",
+                remedy="modprobe xfrm_user, or use a kernel that has it",
+            ) from error
         self._socket.settimeout(_ANSWER_TIMEOUT_S)
         self._socket.bind((0, 0))
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
 
-    def __enter__(self) -> RouteSocket:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -221,6 +236,13 @@ class RouteSocket:
             length, kind, flags, _, _ = _HEADER.unpack_from(octets, at)
             yield _Answer(kind, flags, octets[at + _HEADER.size : at + length])
             at += max(length + 3 & ~3, _HEADER.size)
+
+
+class RouteSocket(NetlinkSocket):
+    """NETLINK_ROUTE: links, addresses, routes, neighbours, queueing."""
+
+    def __init__(self) -> None:
+        super().__init__(socket.NETLINK_ROUTE)
 
 
 ABSENT = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL})

@@ -18,7 +18,9 @@ from mpa_hil.kernel.netlink import (
     CREATE,
     EXCLUSIVE,
     REPLACE,
+    RouteSocket,
     attribute,
+    attributes,
     interface_index,
     message,
     nested,
@@ -38,12 +40,12 @@ ROUTE_PROTOCOL = 109
 """Marks our routes, rules and proxies (`ip route show proto 109`); unassigned in iproute2's
 rt_protos."""
 
-_LINK = struct.Struct("=BxHiII")
+LINK_HEAD = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")
 _LIFETIMES = struct.Struct("=IIII")
-_NEW_LINK, _DEL_LINK = 16, 17
+_NEW_LINK, _DEL_LINK, _GET_LINK = 16, 17, 18
 _NEW_ADDRESS, _DEL_ADDRESS = 20, 21
 _NEW_ROUTE, _DEL_ROUTE = 24, 25
 _NEW_NEIGHBOUR, _DEL_NEIGHBOUR, _GET_NEIGHBOUR = 28, 29, 30
@@ -120,7 +122,7 @@ class Tunnel:
         return self._set(0)
 
     def remove(self) -> bytes:
-        return message(_DEL_LINK, 0, _LINK.pack(0, 0, 0, 0, 0) + text(3, self.name))
+        return message(_DEL_LINK, 0, LINK_HEAD.pack(0, 0, 0, 0, 0) + text(3, self.name))
 
     def _set(self, flags: int) -> bytes:
         data = nested(
@@ -131,7 +133,7 @@ class Tunnel:
             u8(5, _INHERIT),  # type of service from the inner header (RFC 2003 s3.1)
             u8(10, 1),  # path MTU discovery: sets Don't Fragment outside (s5.1)
         )
-        body = _LINK.pack(0, 0, 0, _UP, _UP) + text(3, self.name) + u32(4, self.mtu)
+        body = LINK_HEAD.pack(0, 0, 0, _UP, _UP) + text(3, self.name) + u32(4, self.mtu)
         return message(_NEW_LINK, flags, body + nested(18, text(1, "ipip"), data))
 
 
@@ -342,3 +344,14 @@ def neighbour_request(interface: str, address: IpAddress) -> bytes:
 NEIGHBOUR_HEAD = _NEIGHBOUR.size
 """Octets before the attributes of a neighbour entry."""
 NEIGHBOUR_LINK_LAYER = 2
+
+
+def link_layer_address(route: RouteSocket, interface: str) -> bytes:
+    """The interface's own link-layer address.
+
+    Raises:
+        MachineError: no such interface.
+    """
+    head = LINK_HEAD.pack(0, 0, interface_index(interface), 0, 0)
+    entry = route.get(message(_GET_LINK, 0, head), f"interface {interface}") or bytes(head)
+    return attributes(entry[LINK_HEAD.size :]).get(1, b"")

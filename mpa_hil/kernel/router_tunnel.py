@@ -11,10 +11,26 @@ end, and a filter there sends it on to the link, or into the tunnel when the swi
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from mpa_hil.kernel.filters import Match
 from mpa_hil.kernel.hold import Backlog
-from mpa_hil.kernel.objects import IpAddress
+from mpa_hil.kernel.holding import HoldDevice
+from mpa_hil.kernel.netlink import interface_index
+from mpa_hil.kernel.objects import (
+    IpAddress,
+    KernelObject,
+    ProxyNeighbour,
+    Route,
+    StaticNeighbour,
+    link_layer_address,
+)
 from mpa_hil.kernel.state import KernelState
+from mpa_hil.kernel.tunnel_end import LOOSE, TunnelEnd, moved, strict_path_check
 from mpa_hil.kernel.tunnel_plan import Protection, TunnelPlan
+from radios.errors import LocalError
+
+_ALL_NODES = IPv6Network("ff02::1")
 
 
 class RouterLink:
@@ -32,7 +48,28 @@ class RouterLink:
     """
 
     def __init__(self, state: KernelState, interface: str) -> None:
-        raise NotImplementedError
+        self.state = state
+        self.interface = interface
+        self.link_layer = link_layer_address(state.route, interface)
+        """The router's own address on the link."""
+        self._ready: set[int] = set()
+        interface_index(interface)
+
+    def prepare(self, versions: frozenset[int]) -> None:
+        """Settings for these families; repeatable."""
+        state, link = self.state, self.interface
+        if 4 in versions - self._ready:
+            state.set("net/ipv4/ip_forward", "1")
+            state.set(f"net/ipv4/neigh/{link}/proxy_delay", "0")
+            if strict_path_check(link):
+                state.set(f"net/ipv4/conf/{link}/rp_filter", str(LOOSE))
+        if 6 in versions - self._ready:
+            state.set("net/ipv6/conf/all/forwarding", "1")
+            # With `all`, a neighbour's unicast probe of the address is answered, not forwarded.
+            state.set("net/ipv6/conf/all/proxy_ndp", "1")
+            state.set(f"net/ipv6/conf/{link}/proxy_ndp", "1")
+            state.set(f"net/ipv6/neigh/{link}/proxy_delay", "0")
+        self._ready |= versions
 
 
 class RouterTunnel:
@@ -48,10 +85,28 @@ class RouterTunnel:
         link: of the network that `plan.inner` belongs to.
         plan: this end's.
         node_mac: the node's, 6 octets.
+        capture: draw the inner addresses' packets to this router and into the tunnel at once. Off
+            for the *old* router (RFC 6252 s7.6.1): there the node itself is on the link with its
+            old address, nothing changes until `hold`, and `resume` forwards what was held to where
+            the tunnel leads.
     """
 
-    def __init__(self, link: RouterLink, plan: TunnelPlan, node_mac: bytes) -> None:
-        raise NotImplementedError
+    def __init__(
+        self, link: RouterLink, plan: TunnelPlan, node_mac: bytes, *, capture: bool = True
+    ) -> None:
+        self._link = link
+        self._state = link.state
+        self._mac = node_mac
+        self._capture = capture
+        self.plan = plan
+        self._proxies = [ProxyNeighbour(link.interface, inner) for inner in plan.inner]
+        self._into_tunnel = [Route(_host(inner), plan.device) for inner in plan.inner]
+        self._into_hold = [Route(_host(inner), plan.hold_device) for inner in plan.inner]
+        networks = [_host(inner) for inner in plan.inner]
+        networks += [_ALL_NODES] if 6 in plan.versions else []
+        allowed = [(Match(inner.version, source=inner), True) for inner in plan.inner]
+        self._end = TunnelEnd(self._state, plan, allowed, networks)
+        self._hold: HoldDevice | None = None
 
     def create(self) -> None:
         """Tunnel, ingress filter, hold device (blocked), capture: proxy ARP/ND and host routes.
@@ -59,23 +114,52 @@ class RouterTunnel:
         From here on packets for the inner addresses go through the tunnel. What failed halfway is
         taken away again. The check for duplicates (`address_check`) comes before.
         """
-        raise NotImplementedError
+        try:
+            self._link.prepare(self.plan.versions)
+            self._end.create()
+            neighbours = tuple((inner, self._mac) for inner in self.plan.inner)
+            link = self._link
+            stage = (link.interface, link.link_layer, neighbours)
+            self._hold = HoldDevice(self._state, self.plan, *stage)
+            self._encode(self._hold)
+            wanted: tuple[KernelObject, ...] = (*self._into_tunnel, *self._proxies)
+            for each in wanted if self._capture else ():
+                self._state.apply(each)
+        except BaseException:
+            self.remove()
+            raise
+
+    def _encode(self, hold: HoldDevice) -> None:
+        """Everything that the switch sends."""
+        turn = [route.replace() for route in self._into_hold]
+        back = [route.replace() for route in self._into_tunnel]
+        silence = [proxy.remove() for proxy in self._proxies] if self._capture else []
+        self._hold_order = b"".join(turn), len(turn)
+        self._direct_order = hold.to_link + hold.release + b"".join(silence), 2 + len(silence)
+        self._resume_order = hold.to_tunnel + hold.release, 2
+        self._both_order = hold.to_both + hold.release + b"".join(turn), 2 + len(turn)
+        self._restage_order = b"".join(back) + hold.block + hold.to_link, 2 + len(back)
 
     def hold(self) -> None:
         """Packets for the node wait from now on: one send. Nothing of it comes after this call
         returns by the tunnel, but under WireGuard, which encrypts in a thread of its own."""
-        raise NotImplementedError
+        self._send(self._hold_order, "hold")
 
     def direct(self) -> None:
         """What waits and what comes goes onto the link in order, and the proxy ends: one send."""
-        raise NotImplementedError
+        self._send(self._direct_order, "release onto the link")
 
     def resume(self) -> None:
         """Switch cancelled: what waits and what comes goes into the tunnel, in order: one send.
 
         Call `restage` a moment later.
         """
-        raise NotImplementedError
+        self._send(self._resume_order, "release into the tunnel")
+
+    def bicast(self) -> None:
+        """Packets go into the tunnel and, copied, onto the link (R74): one send. `direct` ends it;
+        so does `restage`, which leaves the tunnel alone."""
+        self._send(self._both_order, "bicast")
 
     def restage(self) -> bool:
         """After `resume`: route straight into the tunnel, block the hold device for the next hold.
@@ -83,11 +167,14 @@ class RouterTunnel:
         Returns:
             False when packets still wait: nothing was done, call again in some milliseconds.
         """
-        raise NotImplementedError
+        if self.backlog().packets:
+            return False
+        self._send(self._restage_order, "stage the hold again")
+        return True
 
     def backlog(self) -> Backlog:
         """What the hold device has now, and its counters: of packets that it held or passed."""
-        raise NotImplementedError
+        return self._staged().backlog()
 
     def move(self, outer_remote: IpAddress, protection: Protection | None = None) -> None:
         """The node has another outer address.
@@ -98,7 +185,9 @@ class RouterTunnel:
         Raises:
             LocalError: ESP without fresh keys.
         """
-        raise NotImplementedError
+        plan = moved(self.plan, outer_remote=outer_remote, protection=protection)
+        self._end.move(plan)
+        self.plan = plan
 
     def settle(self) -> bool:
         """After `direct`, off the critical path: host routes, hold device and tunnel go; the node's
@@ -107,8 +196,39 @@ class RouterTunnel:
         Returns:
             False when packets still wait: nothing was done, call again in some milliseconds.
         """
-        raise NotImplementedError
+        if self.backlog().packets:
+            return False
+        lan = self._link.interface
+        known = [
+            StaticNeighbour(lan, inner, self._mac, permanent=False).create()
+            for inner in self.plan.inner
+        ]
+        # Before the device goes, so that no packet is on its way to one that is not there.
+        gone = [route.remove() for route in self._into_hold]
+        order = b"".join((*known, *gone)), len(known) + len(gone)
+        self._send(order, "the node is on the link")
+        self.remove()
+        return True
 
     def remove(self) -> None:
         """Take all of it away, whatever its state; what waits is dropped. Repeatable."""
-        raise NotImplementedError
+        standing: tuple[KernelObject, ...] = (*self._proxies, *self._into_hold)
+        for each in standing:
+            self._state.remove(each.key)
+        if self._hold is not None:
+            self._hold.remove()
+            self._hold = None
+        self._end.remove()
+
+    def _staged(self) -> HoldDevice:
+        if self._hold is None:
+            raise LocalError("it does not exist", where=f"tunnel {self.plan.device}")
+        return self._hold
+
+    def _send(self, order: tuple[bytes, int], what: str) -> None:
+        self._staged()
+        self._state.route.request(order[0], f"{what}: {self.plan.device}", order[1])
+
+
+def _host(address: IpAddress) -> IPv4Network | IPv6Network:
+    return ip_network(address)
