@@ -11,6 +11,7 @@ from pathlib import Path
 from radios.errors import LocalError, MachineError
 
 from . import scenario
+from .experiment.plan import AHEAD
 from .request import CompareRequest, RunRequest
 from .scenario.shape import suggestion
 
@@ -79,7 +80,7 @@ def _check_way(described: scenario.Scenario, scheme: str) -> None:
         LocalError: says why not.
     """
     move = scenario.switch(described.movement)
-    if move is None or scheme not in ("rsn-preauth", "mpa-level1"):
+    if move is None or scheme not in ("rsn-preauth", *AHEAD):
         return
     old, new = described.domain_of(move.old), described.domain_of(move.new)
     if scheme == "rsn-preauth" and old != new:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Protocol
@@ -17,14 +18,33 @@ from mpa_hil.agents.config import Fields
 from mpa_hil.agents.dhcp_lease import DhcpLease
 from mpa_hil.agents.stdio import Console
 from mpa_hil.kernel.netlink import RouteSocket
+from mpa_hil.kernel.node_tunnel import NextNetwork
 from mpa_hil.kernel.objects import Address, Route, StaticNeighbour
 from mpa_hil.kernel.state import KernelState
-from radios.errors import RemoteError
+from mpa_hil.mobility.interface import Address as CareOf
+from radios.errors import LocalError, RemoteError
 from rigs.services.dhcp_client import LeaseEvent
 
 _SETTLE_BOUND_S = 30.0
 """Lease and registration: a conflict check takes 3 s, a lost message some seconds more."""
 _EVERYWHERE = IPv4Network("0.0.0.0/0")
+
+
+class BindingFollower(Protocol):
+    """Who takes what the home agent answers, while a handover is under way."""
+
+    def bound(self, care_of: IPv4Address) -> None:
+        """Packets for the home address come to that care-of address."""
+
+    def binding_failed(self, what: str) -> None:
+        """Refused, or not answered."""
+
+
+class Residence(Protocol):
+    """What a handover has set up at a care-of address."""
+
+    async def vacate(self) -> None:
+        """Give it all back."""
 
 
 class Owner(Protocol):
@@ -103,19 +123,48 @@ class Layer3:
         self._console = console
         self._owner = owner
         self._route = RouteSocket()
-        self._state = KernelState(self._route)
+        self.state = KernelState(self._route)
+        """The ledger of the node's kernel objects."""
         self._lease = DhcpLease(interface, workdir, self._on_lease)
         self._binding: Binding | None = None
         if fields.has("mobility"):
             self._binding = Binding(
-                fields.inner("mobility"), self._state, console, self._on_bound, self._on_failure
+                fields.inner("mobility"), self.state, console, self._on_bound, self._on_failure
             )
         self._moving = False
         self._expecting = False
         self._address: IPv4Address | None = None
         self._settled: asyncio.Future[None] | None = None
         self._static: list[Address | Route | StaticNeighbour] = []
-        self._registering_ns = 0
+        self._follower: BindingFollower | None = None
+        self._residence: Residence | None = None
+        self._before: tuple[IPv4Address | None, Residence | None] = None, None
+        self._acquired: Callable[[IPv4Address], None] | None = None
+
+    @property
+    def address(self) -> IPv4Address | None:
+        """The present care-of address, or the only one."""
+        return self._address
+
+    def stage(self, care_of: CareOf) -> None:
+        """Receive at a care-of address too, which must be on an interface by now.
+
+        Raises:
+            LocalError: the node has no home agent.
+            MachineError: the kernel refused.
+        """
+        binding, address = self._home(care_of)
+        binding.stage(address)
+
+    def register(self, care_of: CareOf) -> None:
+        """Tell the home agent of a care-of address; the follower is told the answer."""
+        binding, address = self._home(care_of)
+        binding.register(address)
+
+    def retire(self, care_of: CareOf) -> None:
+        """Receive no more at a care-of address that was left."""
+        binding, address = self._home(care_of)
+        binding.retire(address)
 
     @property
     def bound(self) -> bool:
@@ -156,15 +205,63 @@ class Layer3:
             self._owner.phase("dhcp", t_ns)
         self._begin(plan)
 
+    def follow(self, follower: BindingFollower | None) -> None:
+        """Have the home agent's answers told to somebody else, or (None) not any more."""
+        self._follower = follower
+
+    def adopt(self, address: CareOf, residence: Residence) -> None:
+        """The node lives at another care-of address now, which a handover has set up.
+
+        What it had before stays until `drop`, or comes back by `readopt`.
+        """
+        self._expecting = False
+        assert isinstance(address, IPv4Address)
+        self._before = self._address, self._residence
+        self._address, self._residence = address, residence
+
+    def readopt(self) -> None:
+        """It lives where it did before after all."""
+        self._address, self._residence = self._before
+
+    async def drop(self) -> None:
+        """Give back what it had before: a handover's, or a DHCP lease."""
+        _, before = self._before
+        self._before = None, None
+        if before is not None:
+            await before.vacate()
+        else:
+            await self._lease.stop()
+
+    def set_up(self, network: NextNetwork) -> None:
+        """Put an address on the interface that was got ahead of coming here.
+
+        Raises:
+            MachineError: the kernel refused.
+        """
+        assert isinstance(network.address, IPv4Interface)
+        assert isinstance(network.router, IPv4Address)
+        plan = Plan(network.address, network.router, network.router_mac)
+        self._set_static(plan)
+
+    def acquire(self, acquired: Callable[[IPv4Address], None]) -> None:
+        """Get an address by DHCP on the network that the node has come to, and say so."""
+        self._acquired = acquired
+        self._expecting = True
+        if not self._lease.running:
+            self._lease.start(rapid_commit=False)
+
     async def leave(self) -> None:
         """Give binding, lease and addresses back."""
         self._expecting = False
         self._moving = False
         if self._binding is not None:
             await self._binding.deregister()
+        if self._residence is not None:
+            await self._residence.vacate()
+            self._residence = None
         await self._lease.stop()
         for standing in reversed(self._static):
-            self._state.remove(standing.key)
+            self.state.remove(standing.key)
         self._static.clear()
         self._address = None
 
@@ -173,9 +270,14 @@ class Layer3:
         if self._binding is not None:
             self._binding.close()
         try:
-            self._state.close()
+            self.state.close()
         finally:
             self._route.close()
+
+    def _home(self, care_of: CareOf) -> tuple[Binding, IPv4Address]:
+        if self._binding is None or not isinstance(care_of, IPv4Address):
+            raise LocalError("this node has no home agent", where="mobile_node")
+        return self._binding, care_of
 
     def _begin(self, plan: Plan) -> None:
         if plan.static is not None:
@@ -197,7 +299,7 @@ class Layer3:
                 StaticNeighbour(self._interface, plan.router, plan.router_mac),
             ]
             for wanted in self._static:
-                self._state.apply(wanted)
+                self.state.apply(wanted)
         self._address = plan.static.ip
 
     def _on_lease(self, event: LeaseEvent) -> None:
@@ -206,6 +308,10 @@ class Layer3:
         if not self._expecting or (self._moving and address == self._address):
             return  # a renewal, or the lease of the network just left
         self._expecting = False
+        acquired, self._acquired = self._acquired, None
+        if acquired is not None:
+            acquired(address)
+            return
         self._address = address
         if self._moving:
             self._owner.phase("dhcp", now_ns, "done", event.reason)
@@ -227,6 +333,9 @@ class Layer3:
         )
 
     def _on_bound(self, care_of: IPv4Address) -> None:
+        if self._follower is not None:
+            self._follower.bound(care_of)
+            return
         if self._moving:
             self._owner.phase("binding-update", time.monotonic_ns(), "done")
         self._finish()
@@ -238,4 +347,7 @@ class Layer3:
         self._owner.settled(began)
 
     def _on_failure(self, what: str) -> None:
+        if self._follower is not None:
+            self._follower.binding_failed(what)
+            return
         self._owner.failed(what)

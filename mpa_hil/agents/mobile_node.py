@@ -9,6 +9,7 @@ Configuration (JSON object):
     eap_tls       {identity, ca_cert, client_cert, private_key, server_domain}, where one needs it
     mobility      {home_address, home_agent, spi, key, lifetime_s, correspondents}, or absent
     hold_key      shared with the access router's hold agent, or absent
+    mpa           {keyring, mac}: socket for the keys, address of the interface; or absent
 
 Commands, one after the other, each answered by an event:
 
@@ -16,11 +17,17 @@ Commands, one after the other, each answered by an event:
     learn {network, ssid, bssid, frequency_mhz, pmf}  one more AP     mobile_node.learnt
     attach {network, LAYER3}            join, get an address, bind    mobile_node.attached
     preauthenticate {network}           802.11i's, by the present AP  mobile_node.preauthenticated
+    prepare {network, realm, ca, ar, level, ...}  make a handover ready  handover.ready
     arm {network, leave_dbm, LAYER3, scan?, fresh_scan?, hold?, roam?}  mobile_node.armed
     close                               give all of it back           mobile_node.detached
 
 `open` names the configured networks to know (none named: all), `learn` one that was discovered, its
 SSID in hexadecimal digits; the credentials are the node's own (`eap_tls`).
+
+`prepare` goes through the steps of RFC 6252 s6.3 as far as `level` (1 to 3) says; `ca` and `ar` are
+"ADDRESS PORT". With it go minimum, hold (next, off), protection (esp, plain, wireguard), bicast,
+hold_limit_ms and hold_limit_octets; see `agents.moving`. `arm` then moves by that handover, which
+ends in `handover.finished`.
 
 LAYER3 is {rapid_commit, keep_address?, same_link?} for DHCP (keep_address: also without a carrier;
 same_link: the next access point is on the same link), or {static, router, router_mac}: address with
@@ -32,7 +39,7 @@ one. The handover is over for the node when `phase.started` of `first-packet` is
     fresh_scan    scan them now, so that the switch need not
     hold          hold both directions during the switch
     roam          by ROAM within the present network block, for APs of one SSID
-    lead_us       begin so that so many microseconds later the kernel's timer ticks (see `_align`)
+    lead_us       begin so that so many microseconds later the kernel ticks (`agents.tick`)
 
 At the switch the supplicant's events are only noted, and worked out when the link is up again.
 """
@@ -47,10 +54,12 @@ from collections.abc import Mapping
 from mpa_hil.agents.attending import Commands, Verb, attend
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.layer3 import Layer3, Plan
+from mpa_hil.agents.moving import Moving
 from mpa_hil.agents.networks import Networks
 from mpa_hil.agents.stdio import Console, Json, main
 from mpa_hil.agents.switch_hold import SwitchHold
 from mpa_hil.agents.switch_log import SwitchLog
+from mpa_hil.agents.tick import align
 from mpa_hil.handover.link_phases import Mark
 from radios import wpa_events
 from radios.control import ControlClient
@@ -63,8 +72,6 @@ _HYSTERESIS_DB = 2
 _SIGNAL_CHANGE = wpa_events.SIGNAL_CHANGE.encode()
 _CONNECTED = wpa_events.CONNECTED.encode()
 _PING = b"PING"
-_CLOCK_MONOTONIC_COARSE = 6
-"""Its resolution is the kernel's tick (linux/time.h)."""
 
 
 class MobileNodeProcess:
@@ -77,11 +84,17 @@ class MobileNodeProcess:
         self._networks = Networks(fields)
         self._layer3 = Layer3(fields, self._interface, workdir, console, self)
         self._hold_key = fields.key("hold_key", 16) if fields.has("hold_key") else b""
+        self._mpa: Moving | None = None
+        if fields.has("mpa"):
+            self._mpa = Moving(fields.inner("mpa"), self._interface, self._layer3, self, console)
         fields.done()
         self._loop = asyncio.get_running_loop()
         self._client: ControlClient | None = None
         self._ids: dict[str, int] = {}
-        self._log = SwitchLog(console, lambda: None)
+        self._staged: dict[str, bytes] = {}
+        self._seeking: list[asyncio.Task[None]] = []
+        self._present = ""
+        self._log = SwitchLog(console, self._mpa)
         self.phase = self._log.phase
         self._connected = asyncio.Event()
         self._armed: Plan | None = None
@@ -128,9 +141,16 @@ class MobileNodeProcess:
             raise RemoteError(
                 f"not connected to {name} within {_CONNECT_BOUND_S:g} s", where=self._interface
             ) from None
+        self._present = name
         address = await self._layer3.settle(plan)
         bound = self._layer3.bound
         self._console.emit("mobile_node.attached", network=name, address=address, bound=bound)
+
+    async def prepare(self, fields: Fields) -> None:
+        """Make a handover by RFC 6252 ready."""
+        if self._mpa is None:
+            raise LocalError("this node was not set up for it", where="mobile_node, mpa")
+        await self._mpa.prepare(fields, self._network(fields), self._present)
 
     async def preauthenticate(self, fields: Fields) -> None:
         """802.11i pre-authentication with an access point of the present network."""
@@ -170,6 +190,8 @@ class MobileNodeProcess:
         if roam:
             await self._allow_roaming(supplicant)
             self._select = Supplicant.roam_command(self._networks.profile(name).bssid or "")
+        if self._mpa is not None:
+            self._mpa.restage()
         self._threshold_dbm = threshold_dbm
         self._armed = plan
         gc.collect()
@@ -184,9 +206,12 @@ class MobileNodeProcess:
         if self._hold is not None:
             self._hold.close()
             self._hold = None
+        if self._mpa is not None:
+            await self._mpa.leave()
         await self._layer3.leave()
         client, self._client = self._client, None
         self._ids.clear()
+        self._staged.clear()
         if client is not None:
             self._log.flush()
             await client.close()
@@ -198,6 +223,8 @@ class MobileNodeProcess:
             if self._client is not None:
                 await self.close()
         finally:
+            if self._mpa is not None:
+                self._mpa.close()
             self._layer3.close()
 
     def settled(self, plan_began: bool) -> None:
@@ -209,6 +236,34 @@ class MobileNodeProcess:
     def failed(self, what: str) -> None:
         """Called by `Layer3` when it cannot go on."""
         self._console.emit("agent.failed", error=what, where="mobile_node")
+
+    def stage(self, network: str) -> None:
+        """Make the command that joins an access point, by what is known of its channel."""
+        frequencies_mhz = (self._networks.frequency_mhz(network),)
+        self._staged[network] = Supplicant.select_command(self._ids[network], frequencies_mhz)
+
+    def join(self, network: str) -> None:
+        """Have the supplicant join it."""
+        if network not in self._staged:
+            self.stage(network)
+        self._select = self._staged[network]
+        self._switch()
+
+    def seek(self, networks: tuple[str, ...]) -> None:
+        """Have it join any of these."""
+        supplicant = self._supplicant()
+        for network in networks:
+            enabling = supplicant.enable_network(self._ids[network])
+            self._seeking.append(self._loop.create_task(enabling))
+
+    def bssid(self, network: str) -> str:
+        """An access point's, in lower case."""
+        return (self._networks.profile(network).bssid or "").lower()
+
+    def through(self, network: str) -> None:
+        """Packets pass both ways on another network."""
+        self._present = network
+        self._log.note(time.monotonic_ns(), Mark("first-packet", time.monotonic_ns()))
 
     def _supplicant(self) -> Supplicant:
         if self._client is None:
@@ -245,19 +300,23 @@ class MobileNodeProcess:
         if self._armed is not None and _SIGNAL_CHANGE in datagram:
             self._signal(t_ns, datagram)
         elif _CONNECTED in datagram:
-            self._on_connected(t_ns)
+            self._on_connected(t_ns, datagram)
+        elif self._mpa is not None:
+            self._mpa.receive(datagram)
 
     def _signal(self, t_ns: int, datagram: bytes) -> None:
         event = parse_event(datagram, t_ns)
         level = event.integer("signal")
         if level is None or level >= self._threshold_dbm:
             return
-        self._moving, self._armed = self._armed, None
-        self._align()
-        if self._hold is not None:
-            self._hold.begin()
+        plan, self._armed = self._armed, None
+        if self._mpa is not None and self._mpa.under_way:
+            self._align(self._mpa.round_trip_ns)
+            self._mpa.go()
         else:
-            self._switch()
+            self._moving = plan
+            self._align(0)
+            self._begin()
         self._console.emit(
             "trigger.fired",
             t_ns,
@@ -266,16 +325,15 @@ class MobileNodeProcess:
         )
         self.phase("decision", t_ns, cause=event.name)
 
-    def _align(self) -> None:
-        """Wait for the moment from which a tick is `lead_us` away; at most one tick long.
+    def _begin(self) -> None:
+        if self._hold is not None:
+            self._hold.begin()
+        else:
+            self._switch()
 
-        mac80211 sends the association request from a timer, at the next tick. Begun at any time,
-        the switch loses up to a tick there (4 ms at 250 Hz) while the link is down; begun so, it
-        waits now instead, while packets still flow. The event loop's timers are too coarse.
-        """
+    def _align(self, round_trip_ns: int) -> None:
         if self._lead_ns:
-            tick_ns = round(1e9 * time.clock_getres(_CLOCK_MONOTONIC_COARSE))
-            time.sleep(-(time.monotonic_ns() + self._lead_ns) % tick_ns / 1e9)
+            align(self._lead_ns + round_trip_ns)
 
     def _on_held(self, held: bool) -> None:
         self._switch()
@@ -293,14 +351,16 @@ class MobileNodeProcess:
         if not answer.cancelled() and answer.exception() is not None:
             self.failed(f"the supplicant refused the switch: {answer.exception()}")
 
-    def _on_connected(self, t_ns: int) -> None:
+    def _on_connected(self, t_ns: int, datagram: bytes) -> None:
         """The supplicant says so just before it opens the port: it answers just after."""
         assert self._client is not None
         answer = self._client.request_now(_PING)
-        answer.add_done_callback(lambda _: self._on_open_port(t_ns))
+        answer.add_done_callback(lambda _: self._on_open_port(t_ns, datagram))
 
-    def _on_open_port(self, t_ns: int) -> None:
+    def _on_open_port(self, t_ns: int, datagram: bytes) -> None:
         self._connected.set()
+        if self._mpa is not None and self._mpa.port_open(datagram):
+            return
         if self._moving is None:
             return
         if self._hold is not None:
@@ -317,6 +377,7 @@ async def _serve(config: Json, console: Console) -> None:
         "open": process.open,
         "learn": process.learn,
         "attach": process.attach,
+        "prepare": process.prepare,
         "preauthenticate": process.preauthenticate,
         "arm": process.arm,
         "close": process.close,

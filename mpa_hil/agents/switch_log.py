@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from mpa_hil.agents.stdio import Console
 from mpa_hil.handover.link_phases import LinkPhases, Mark
@@ -13,14 +13,21 @@ _FLUSH_S = 0.03
 """How long noted events wait to be worked out, so that it happens in no switch's way."""
 
 
+class Teller(Protocol):
+    """Somebody with something to tell."""
+
+    def tell(self) -> None:
+        """Tell it."""
+
+
 class SwitchLog:
     """Notes events and phases, and tells them.
 
     Args:
-        more: called when there is time to tell, for what others have noted.
+        more: has noted more, and is told when there is time to tell it.
     """
 
-    def __init__(self, console: Console, more: Callable[[], None]) -> None:
+    def __init__(self, console: Console, more: Teller | None) -> None:
         self._console = console
         self._more = more
         self._phases = LinkPhases()
@@ -52,7 +59,8 @@ class SwitchLog:
                 self._console.emit("wpa.event", t_ns, name=event.name, text=event.text)
                 for mark in self._phases.receive(event):
                     self._mark(mark)
-        self._more()
+        if self._more is not None:
+            self._more.tell()
 
     def phase(self, name: str, t_ns: int, outcome: str | None = None, cause: str = "") -> None:
         """Tell that a phase began (no outcome) or ended."""

@@ -25,7 +25,9 @@ from radios.wpa_text import find_mac
 
 MOBILE_NODE = "mn"
 FIRST_PACKET: Phase = "first-packet"
-AUTHENTICATED, INSTALLED = PREPARATION
+AUTHENTICATED, INSTALLED, *_ = PREPARATION
+BOUND: Phase = "binding-update"
+"""Ahead of the switch at level 3 of RFC 6252 C.4, else after it."""
 _ADDRESS_PHASES = ("dhcp", "binding-update")
 _LEAVING_PHASES = ("scan", "authentication")
 
@@ -63,7 +65,7 @@ class Timeline:
     @property
     def preparation_ms(self) -> dict[str, float]:
         """How long each part of the preparation took, by the summary's name."""
-        named = zip(PREPARATION, report.PREPARATION, strict=True)
+        named = zip((*PREPARATION, BOUND), report.PREPARATION, strict=True)
         return {
             key: (self.prepared[name].end_ns - self.prepared[name].start_ns) / 1e6
             for name, key in named
@@ -114,7 +116,7 @@ def read_timeline(events: Iterable[AnyEvent]) -> Timeline | None:
                     arrived_ns = t_ns
             case PhaseEnded(phase=name, outcome=outcome, t_ns=t_ns) if name in begun:
                 start_ns = begun.pop(name)
-                if name in PREPARATION:
+                if name in PREPARATION or (name == BOUND and t_ns < trigger_ns):
                     if outcome == "done" and t_ns < trigger_ns:
                         prepared[name] = Span(start_ns, t_ns)
                     continue

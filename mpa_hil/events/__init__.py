@@ -59,6 +59,8 @@ from .link import (
     WpaEvent,
 )
 from .mobile import (
+    HandoverFinished,
+    HandoverReady,
     MobileNodeArmed,
     MobileNodeAttached,
     MobileNodeDetached,
@@ -163,6 +165,8 @@ AnyEvent = (
     | MobileNodeOpened
     | MobileNodeAttached
     | MobileNodePreauthenticated
+    | HandoverFinished
+    | HandoverReady
     | MobileNodeArmed
     | MobileNodeDetached
     | MobileNodeLearnt
@@ -264,6 +268,8 @@ __all__ = [
     "FlowQuiet",
     "FlowReady",
     "FlowUnknownCommand",
+    "HandoverFinished",
+    "HandoverReady",
     "HoldBacklog",
     "HoldDiscarded",
     "HoldFailed",

@@ -48,5 +48,35 @@ class MobileNodeArmed(Event, frozen=True, kw_only=True, tag="mobile_node.armed")
     leave_dbm: Annotated[int, Meta(description="signal below which it leaves, dBm")]
 
 
+class HandoverReady(Event, frozen=True, kw_only=True, tag="handover.ready"):
+    """A handover by RFC 6252 s6.3 is prepared as far as it goes."""
+
+    network: Annotated[str, Meta(description="where it will go")]
+    level: Annotated[
+        int,
+        Meta(
+            description="of RFC 6252 C.4: 0 nothing, 1 authenticated, 2 configured, 3 bound",
+            ge=0,
+            le=3,
+        ),
+    ]
+    cause: Annotated[str, Meta(description="why no more, when less than asked for")] = ""
+
+
+class HandoverFinished(Event, frozen=True, kw_only=True, tag="handover.finished"):
+    """A handover is over: nothing more is under way, nothing held for the other network."""
+
+    network: Annotated[str, Meta(description="where it was to go")]
+    outcome: Annotated[
+        str, Meta(description="moved (new binding), stayed (old binding), lost (no network)")
+    ]
+    level: Annotated[int, Meta(description="what was prepared when the node left", ge=0, le=3)] = 0
+    cause: Annotated[str, Meta(description="what went wrong first")] = ""
+    confirmed: Annotated[bool, Meta(description="the home agent confirmed the binding")] = True
+    unanswered: Annotated[
+        tuple[str, ...], Meta(description="what peers did not confirm in time")
+    ] = ()
+
+
 class MobileNodeDetached(Event, frozen=True, kw_only=True, tag="mobile_node.detached"):
     """The MN has given back binding and address, and let go of its supplicant."""

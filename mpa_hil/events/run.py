@@ -11,19 +11,36 @@ from .base import Event
 Phase = Literal[
     "pre-authentication",
     "key-installation",
+    "pre-configuration",
+    "tunnel-setup",
+    "staging",
     "decision",
+    "pre-switching",
     "scan",
     "authentication",
     "association",
     "eap",
     "four-way",
+    "arrival",
+    "acquisition",
     "dhcp",
     "binding-update",
+    "post-switching",
+    "return",
+    "restoration",
+    "clearing",
+    "seeking",
     "first-packet",
 ]
 PHASES: tuple[str, ...] = get_args(Phase)
-"""Phases of a handover in their order; the first two lie before its trigger."""
-PREPARATION: tuple[Phase, ...] = ("pre-authentication", "key-installation")
+"""Phases of a handover in their order; the first five lie before its trigger."""
+PREPARATION: tuple[Phase, ...] = (
+    "pre-authentication",
+    "key-installation",
+    "pre-configuration",
+    "tunnel-setup",
+    "staging",
+)
 PhaseOutcome = Literal["done", "failed", "skipped"]
 
 

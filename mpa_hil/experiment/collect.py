@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from mpa_hil.experiment.conduct import conduct
-from mpa_hil.experiment.plan import MPA_LEVEL1, RunSpec, order
+from mpa_hil.experiment.plan import AHEAD, RunSpec, order
 from mpa_hil.lab.builder import Lab, standing_lab
 from mpa_hil.scenario import Scenario, decode, encode, floor_scenario
 from radios.errors import LocalError, MpaError
@@ -141,7 +141,7 @@ async def _build(
                 floor=floor,
                 group=2 if floor else 1,
                 pem=request.pem,
-                preauthentication=not floor and MPA_LEVEL1 in request.schemes,
+                preauthentication=not floor and any(s in AHEAD for s in request.schemes),
             )
         )
     return built

@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from mpa_hil.experiment.plan import KEYS, RunSpec, options
@@ -26,6 +25,7 @@ from mpa_hil.lab.builder import Lab
 from mpa_hil.scenario import (
     L2Floor,
     MpaLevel1,
+    MpaLevel2,
     Reactive,
     RsnPreauth,
     Scenario,
@@ -35,7 +35,7 @@ from mpa_hil.scenario import (
 )
 from mpa_hil.traffic import endpoint as endpoint_module
 from mpa_hil.traffic import transfer as transfer_module
-from mpa_hil.traffic.plan import endpoint_config, planned_transfers, transfer_config
+from mpa_hil.traffic.plan import Address, endpoint_config, planned_transfers, transfer_config
 from radios.errors import MpaError, RemoteError
 from rigs.host import Host
 from rigs.priority import Priority, prefer
@@ -147,7 +147,7 @@ async def _move(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces: _Tr
         await agent.daemon.write(b"start %d\n" % (start_ns + number * _APART_NS))
     await asyncio.sleep(scenario.measure.warmup_s)
     if prepares:
-        await _prepare(lab, chosen)
+        await _prepare(lab, spec, chosen)
         await _arm(lab, spec, chosen)
     if spec.kind == "null":
         await asyncio.sleep(end_s(scenario.movement))
@@ -160,13 +160,15 @@ async def _move(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces: _Tr
                 since=since,
                 matches=lambda event: event["phase"] == "first-packet",
             )
+            if isinstance(chosen, MpaLevel2):
+                await _finish(node, since)
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
     await asyncio.sleep(scenario.measure.cooldown_s)
 
 
-async def _prepare(lab: Lab, chosen: Reactive | L2Floor) -> None:
+async def _prepare(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor) -> None:
     """What a scheme does ahead of its handover, over the present link."""
     if isinstance(chosen, RsnPreauth):
         await lab.ask(
@@ -176,7 +178,18 @@ async def _prepare(lab: Lab, chosen: Reactive | L2Floor) -> None:
             network=_target(lab.scenario).new,
         )
     elif isinstance(chosen, MpaLevel1):
-        await lab.prepare(_target(lab.scenario).new, chosen)
+        wanted = _target(lab.scenario).new
+        await lab.prepare(wanted, chosen)
+        if isinstance(chosen, MpaLevel2):
+            await lab.prepare_handover(wanted, chosen, hold=spec.kind != "control")
+
+
+async def _finish(node: Agent, since: int) -> None:
+    """Wait until nothing of a handover is under way any more."""
+    ended = await node.event("handover.finished", HANDOVER_BOUND_S, since=since)
+    if ended["outcome"] != "moved":
+        what = f"the mobile node has {ended['outcome']}: {ended['cause']}"
+        raise RemoteError(what, where="handover")
 
 
 async def _arm(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor) -> None:
@@ -221,15 +234,18 @@ def _target(scenario: Scenario) -> Switch:
     return wanted
 
 
-def flow_addresses(lab: Lab) -> dict[str, IPv4Address]:
+def flow_addresses(lab: Lab) -> dict[str, Address]:
     """The addresses that the flows run between: the MN's is what its sessions are bound to."""
     scenario = lab.scenario
+    home6, peer6 = scenario.mn.home_address6, scenario.correspondent.address6
+    if scenario.lab.family == "ipv6" and home6 is not None and peer6 is not None:
+        return {"mn": home6, "cn": peer6}
     domain = scenario.domain_of(scenario.movement.start)
     node = domain.static_address if lab.floor else scenario.mn.home_address
     return {"mn": node, "cn": scenario.correspondent.address}
 
 
-async def _reach(lab: Lab, addresses: dict[str, IPv4Address]) -> None:
+async def _reach(lab: Lab, addresses: dict[str, Address]) -> None:
     """See that MN and CN reach each other, before anything is measured.
 
     It also fills the neighbour tables on the way, so that no flow begins with waiting for ARP.
@@ -238,7 +254,7 @@ async def _reach(lab: Lab, addresses: dict[str, IPv4Address]) -> None:
     await lab.hosts["mn"].run("ping", "-c", "1", "-W", "5", "-I", node, peer)
 
 
-async def _start_endpoint(lab: Lab, name: str, addresses: dict[str, IPv4Address]) -> Agent:
+async def _start_endpoint(lab: Lab, name: str, addresses: dict[str, Address]) -> Agent:
     host = lab.hosts[name]
     other = addresses["cn" if name == "mn" else "mn"]
     config = endpoint_config(
@@ -257,7 +273,7 @@ async def _start_endpoint(lab: Lab, name: str, addresses: dict[str, IPv4Address]
     return agent
 
 
-async def _start_transfers(lab: Lab, name: str, addresses: dict[str, IPv4Address]) -> Agent:
+async def _start_transfers(lab: Lab, name: str, addresses: dict[str, Address]) -> Agent:
     """Downloads; they run as what is left of the processor allows, and disturb no stream."""
     host = lab.hosts[name]
     other = addresses["cn" if name == "mn" else "mn"]

@@ -9,7 +9,9 @@ from mpa_hil.scenario import L2Floor, Reactive, Scenario
 
 Kind = Literal["handover", "null", "control"]
 FLOOR = "l2-floor"
-MPA_LEVEL1 = "mpa-level1"
+MPA = "mpa"
+AHEAD = ("mpa-level1", "mpa-level2", MPA)
+"""Schemes that need the agents of RFC 6252."""
 KEYS = "80211_keys"
 """A run's PMKs, when the lab file asks for them; the name that Wireshark has for such a file."""
 
@@ -44,9 +46,11 @@ def order(scenario: Scenario, schemes: tuple[str, ...], repeat: int) -> tuple[Ru
             runs.append(RunSpec(above, "null", 0, False))
         if FLOOR in schemes:
             runs.append(RunSpec(FLOOR, "null", 0, True))
-    floor = scenario.schemes.l2_floor
+    floor, mpa = scenario.schemes.l2_floor, scenario.schemes.mpa
     if FLOOR in schemes and floor.hold and floor.control:
         runs.append(RunSpec(FLOOR, "control", 0, True))
+    if MPA in schemes and mpa.hold != "off" and mpa.control:
+        runs.append(RunSpec(MPA, "control", 0, False))
     runs += [
         RunSpec(scheme, "handover", number, scheme == FLOOR)
         for number in range(repeat)
@@ -61,7 +65,9 @@ def options(scenario: Scenario, scheme: str) -> Reactive | L2Floor:
         "reactive": scenario.schemes.reactive,
         "reactive-tuned": scenario.schemes.reactive_tuned,
         "rsn-preauth": scenario.schemes.rsn_preauth,
-        MPA_LEVEL1: scenario.schemes.mpa_level1,
+        "mpa-level1": scenario.schemes.mpa_level1,
+        "mpa-level2": scenario.schemes.mpa_level2,
+        MPA: scenario.schemes.mpa,
         FLOOR: scenario.schemes.l2_floor,
     }
     return found[scheme]

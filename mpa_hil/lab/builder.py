@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from mpa_hil.lab import agents, air, mpa_agents, neighbourhood, plan, servers
 from mpa_hil.lab.preparing import Preparing
 from mpa_hil.lab.secrets import Papers, draw, given_papers, make_papers
-from mpa_hil.scenario import L2Floor, MpaLevel1, Reactive, RsnPreauth, Scenario
+from mpa_hil.scenario import L2Floor, MpaLevel1, MpaLevel2, Reactive, RsnPreauth, Scenario
 from radios.control import ControlClient
 from radios.errors import RemoteError
 from radios.supplicant import Supplicant
@@ -156,6 +156,11 @@ class Lab:
         assert self.preparing is not None
         await self.preparing.prepare(ap, options)
 
+    async def prepare_handover(self, ap: str, options: MpaLevel2, *, hold: bool) -> None:
+        """Make a handover ready (`Preparing.prepare_handover`)."""
+        assert self.preparing is not None
+        await self.preparing.prepare_handover(ap, options, hold=hold)
+
     def frequency_mhz(self, ap: str) -> int:
         """Where the MN believes an access point to be."""
         told = self.preparing.frequencies_mhz if self.preparing is not None else {}
@@ -197,7 +202,7 @@ class Lab:
         assert isinstance(options, Reactive)
         return {
             "rapid_commit": servers.rapid_commit(domain, options),
-            "keep_address": isinstance(options, RsnPreauth),
+            "keep_address": isinstance(options, RsnPreauth | MpaLevel2),
             "same_link": same_link,
         }
 
@@ -228,7 +233,9 @@ class Lab:
             self.hosts[name].on_death = self._on_death
             self.tell("host.created", name)
         node = self.hosts["mn"]
-        config = servers.mobile_node(scenario, self.secrets, node.workdir, floor=self.floor)
+        config = servers.mobile_node(
+            scenario, self.secrets, node.workdir, floor=self.floor, ahead=preauthentication
+        )
         self.mobile_node = await agents.start(
             node, "mobile_node", config, ready="mobile_node.ready"
         )

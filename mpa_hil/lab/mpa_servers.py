@@ -17,6 +17,10 @@ from mpa_hil.scenario import AccessPoint, Domain, Scenario
 
 CA_PORT, AR_PORT, EP_PORT = 7162, 7163, 7161
 """TCP, for key delivery; CA and AR share the access router's address."""
+CONFIGURATION_PORT, TUNNEL_PORT = 7164, 7165
+"""UDP, for the MN's requests."""
+KEYRING = "keyring"
+"""The MN's socket for MN-CA and MN-AR keys, in its work directory."""
 CA_FILE, CERTIFICATE, KEY = "domain-ca.pem", "{}.pem", "{}.key"
 
 
@@ -135,6 +139,7 @@ def preauthentication(scenario: Scenario, workdir: str) -> dict[str, Any]:
             "server_domain": scenario.home.realm,
             "resumption": False,
         },
+        "keyring": f"{workdir}/{KEYRING}",
     }
 
 

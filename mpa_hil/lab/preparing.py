@@ -13,11 +13,13 @@ from mpa_hil.discovery import wire
 from mpa_hil.discovery.description import CandidateNetwork
 from mpa_hil.lab import mpa_servers, neighbourhood
 from mpa_hil.lab.agents import Agent, Event
-from mpa_hil.scenario import MpaLevel1, Scenario
+from mpa_hil.scenario import Mpa, MpaLevel1, MpaLevel2, Scenario
 from radios.errors import RemoteError
 
 BOUND_S = 60.0
 """For what has no deadline of its own: loading a library takes seconds in the guest."""
+HANDOVER_S = 120.0
+"""For all of a preparation: its parts have limits of their own."""
 HOLD_S = 600.0
 """For how long the MN keeps what it has prepared: longer than any run takes."""
 _ENDS = ("preauth.prepared", "preauth.failed")
@@ -72,6 +74,34 @@ class Preparing:
             domain = self.scenario.domain_of(ap)
             octets, realm = mpa_servers.described(self.scenario, domain), domain.realm.lower()
         await self._authenticate(octets, realm, options.deadline_s)
+
+    async def prepare_handover(self, ap: str, options: MpaLevel2, *, hold: bool) -> None:
+        """Take the handover to an access point as far as the scheme does ahead of the switch.
+
+        Raises:
+            RemoteError: it did not get that far; says why.
+        """
+        domain = self.scenario.domain_of(ap)
+        router = domain.router_address
+        wanted: dict[str, object] = {
+            "network": ap,
+            "realm": domain.realm.lower(),
+            "ca": f"{router} {mpa_servers.CONFIGURATION_PORT}",
+            "ar": f"{router} {mpa_servers.TUNNEL_PORT}",
+            "level": 2,
+        }
+        if isinstance(options, Mpa):
+            wanted |= {
+                "level": 3,
+                "hold": options.hold if hold else "off",
+                "protection": options.protection,
+                "hold_limit_octets": options.hold_limit_octets,
+                "hold_limit_ms": options.hold_limit_ms,
+            }
+        ready = await _ask(self.mobile_node, "prepare", "handover.ready", HANDOVER_S, **wanted)
+        if ready["level"] != wanted["level"]:
+            what = f"only level {ready['level']} of C.4 was reached: {ready['cause']}"
+            raise RemoteError(what, where=domain.realm)
 
     async def _discover(self, options: MpaLevel1) -> str:
         """Ask for candidate networks, as the scheme has it; their descriptions, the best first."""

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mpa_hil import exits
-from mpa_hil.experiment.plan import MPA_LEVEL1
+from mpa_hil.experiment.plan import AHEAD
 from mpa_hil.lab.builder import Lab, standing_lab
 from mpa_hil.scenario import Scenario, decode, encode, floor_scenario, is_floor
 from radios.errors import MpaError, RemoteError
@@ -106,7 +106,7 @@ async def _live(request: Request) -> None:
         say,
         floor=floor,
         pem=request.pem,
-        preauthentication=not floor and MPA_LEVEL1 in described.lab.schemes,
+        preauthentication=not floor and any(s in AHEAD for s in described.lab.schemes),
     ) as lab:
         say("the mobile node joins its first access point")
         await lab.guard(lab.explore())

@@ -22,23 +22,40 @@ DIRECTIONS: tuple[Direction, ...] = ("downlink", "uplink")
 
 PHASES = (
     "decision",
+    "hold",
     "scan",
     "authentication",
     "association",
     "eap",
     "four_way",
+    "arrival",
+    "acquisition",
     "dhcp",
     "binding",
+    "settling",
+    "return",
+    "restoration",
+    "clearing",
+    "seeking",
     "first_packet",
 )
-"""Phases of a reactive handover in their order; a scheme has those that it goes through."""
+"""Phases of a handover in their order; a scheme has those that it goes through."""
 
-PREPARATION = ("authentication", "key_installation")
+PREPARATION = (
+    "authentication",
+    "key_installation",
+    "configuration",
+    "tunnel",
+    "staging",
+    "binding",
+)
 """What was done ahead of a handover, over the link before it."""
 
 EVENT_PHASES = {
+    "pre-switching": "hold",
     "four-way": "four_way",
     "binding-update": "binding",
+    "post-switching": "settling",
     "first-packet": "first_packet",
 }
 """The event log's names for phases, where they are not the summary's keys."""

@@ -6,9 +6,17 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-SCHEMES = ("reactive", "reactive-tuned", "rsn-preauth", "mpa-level1", "l2-floor")
+SCHEMES = (
+    "reactive",
+    "reactive-tuned",
+    "rsn-preauth",
+    "mpa-level1",
+    "mpa-level2",
+    "mpa",
+    "l2-floor",
+)
 """Every scheme that can be run, in the order of the table."""
-USUAL = ("reactive", "reactive-tuned", "mpa-level1", "l2-floor")
+USUAL = ("reactive", "reactive-tuned", "mpa-level1", "mpa", "l2-floor")
 """What a lab file that names none gets: `rsn-preauth` is no way into another domain."""
 
 
@@ -88,6 +96,35 @@ class MpaLevel1(ReactiveTuned, frozen=True, forbid_unknown_fields=True, kw_only=
         return self.discovery != "lab-file"
 
 
+class MpaLevel2(MpaLevel1, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """RFC 6252 C.4, level 2: authenticated and configured ahead; binding after the switch."""
+
+
+class Mpa(MpaLevel2, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """RFC 6252 s6.3, all six steps (C.4, level 3): bound ahead too, over a tunnel to the next
+    router; nothing is left for after the switch."""
+
+    protection: Annotated[
+        Literal["esp", "plain", "wireguard"],
+        Meta(description="of the tunnel to the next router, with keys from the MN-AR key"),
+    ] = "esp"
+    hold: Annotated[
+        Literal["next", "off"],
+        Meta(description="where packets wait while the link switches: at the next router, or lost"),
+    ] = "next"
+    hold_limit_octets: Annotated[
+        int,
+        Meta(description="most octets held; what is more is dropped", ge=2000, le=1 << 30),
+    ] = 1 << 20
+    hold_limit_ms: Annotated[
+        int, Meta(description="nothing is held for longer", ge=10, le=60_000)
+    ] = 2000
+    control: Annotated[
+        bool,
+        Meta(description="also run once without holding: packets must then be lost"),
+    ] = True
+
+
 class L2Floor(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The bare link-layer switch: two APs on one subnet, pre-shared keys, nothing above."""
 
@@ -114,6 +151,7 @@ class Schemes(
         "reactive_tuned": "reactive-tuned",
         "rsn_preauth": "rsn-preauth",
         "mpa_level1": "mpa-level1",
+        "mpa_level2": "mpa-level2",
         "l2_floor": "l2-floor",
     },
 ):
@@ -125,4 +163,6 @@ class Schemes(
     )
     rsn_preauth: Annotated[RsnPreauth, Meta(description="options of `rsn-preauth`")] = RsnPreauth()
     mpa_level1: Annotated[MpaLevel1, Meta(description="options of `mpa-level1`")] = MpaLevel1()
+    mpa_level2: Annotated[MpaLevel2, Meta(description="options of `mpa-level2`")] = MpaLevel2()
+    mpa: Annotated[Mpa, Meta(description="options of `mpa`")] = Mpa()
     l2_floor: Annotated[L2Floor, Meta(description="options of `l2-floor`")] = L2Floor()

@@ -151,7 +151,7 @@ def test_a_lab_that_compares_nothing(tmp_path: Path) -> None:
     [
         ("compare.figures=['t_aut_ms']", "compare.figures", "t_auth_ms"),
         ("compare.figures=[]", "compare.figures", "choose from"),
-        ("compare.column.0.scheme=mpa", "compare.column.post-near.scheme", "mpa-level1"),
+        ("compare.column.0.scheme=mpa-leve1", "compare.column.post-near.scheme", "mpa-level1"),
         ("compare.column.0.name=a b", "compare.column.a b.name", "letters"),
         ("compare.column.0.name=mpa-far", "compare.column.mpa-far.name", "own"),
         ("compare.column.0.reference=['gap=1']", "compare.column.post-near.reference", "gap_"),

@@ -1,0 +1,253 @@
+"""One handover of the mobile node by RFC 6252 s6.3: carries out what the machine decides.
+
+The machine (`mpa_hil.handover`) knows what is to be done when; this knows addresses, keys, prepared
+datagrams and kernel objects, and feeds it what happens. At the switch an event leads through one
+`feed` to actions that are one system call each; phases are told later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from mpa_hil.agents import tunnel_plans as plans
+from mpa_hil.agents.handover_ahead import AheadSteps, Self, Target
+from mpa_hil.agents.switch_path import SwitchPath
+from mpa_hil.handover import interface as do
+from mpa_hil.handover.interface import Event
+from mpa_hil.handover.machine import Handover
+from mpa_hil.kernel.node_tunnel import NodeTunnel
+from mpa_hil.mobility.interface import Address
+from radios.errors import MpaError
+
+_WAITING_S = 0.003
+"""Until it is looked again whether packets still wait; they leave within a packet's time."""
+
+
+class HandoverShell(AheadSteps):
+    """The handover to one target."""
+
+    def __init__(self, target: Target, own: Self) -> None:
+        super().__init__(target, own)
+        self._machine = Handover(target.options)
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._acts: dict[type[do.Action], Callable[..., None]] = {
+            do.Authenticate: self._authenticate,
+            do.ForgetKeys: self._nothing,
+            do.Configure: self._configure,
+            do.ReleaseAddress: self._release_address,
+            do.CreateTunnel: self._create_tunnel,
+            do.DeleteTunnel: self._delete_tunnel,
+            do.StageBinding: self._stage_binding,
+            do.Bind: self._bind,
+            do.Rebind: self._rebind,
+            do.RetireBinding: self._retire_binding,
+            do.PrepareSwitch: self._prepare_switch,
+            do.StartHold: self._start_hold,
+            do.TurnUplink: self._turn_uplink,
+            do.Leave: self._leave,
+            do.SelectNetwork: self._select_network,
+            do.ReturnToOld: self._return_to_old,
+            do.SeekAny: self._seek_any,
+            do.Arrive: self._arrive,
+            do.ReleaseUplink: self._release_uplink,
+            do.TurnBack: self._turn_back,
+            do.Resume: self._resume,
+            do.Settle: self._settle,
+            do.Acquire: self._acquire,
+            do.LeaveNew: self._leave_new,
+            do.NotifyServing: self._notify_serving,
+            do.DropOld: self._drop_old,
+            do.Ready: self._ready,
+            do.Finished: self._finished,
+        }
+
+    @property
+    def origin(self) -> str:
+        """The access point that the node comes from."""
+        return self._own.origin
+
+    @property
+    def moved(self) -> bool:
+        """The node lives at the new address."""
+        return self._settled
+
+    @property
+    def round_trip_ns(self) -> int:
+        """To the next access router and back; 0: not known yet."""
+        return self._agents.round_trip_ns if self._agents is not None else 0
+
+    def feed(self, event: Event, cause: str = "") -> None:
+        """Something happened."""
+        self._carry_out(self._machine.feed(event, time.monotonic_ns(), cause))
+
+    def keys_changed(self) -> None:
+        """The keys towards the target came, changed or went."""
+        if self.target.realm in self._own.ring.keys:
+            self.feed(Event.AUTHENTICATED)
+        else:
+            self.feed(Event.KEYS_WITHDRAWN)
+
+    def marks(self) -> None:
+        """Tell the phases that were gone through; for a moment when nothing depends on it."""
+        for mark in self._machine.marks():
+            if mark.phase != "switching":  # its parts are told, of the link
+                self._own.node.phase(mark.phase, mark.t_ns, mark.outcome or None, mark.cause)
+
+    async def vacate(self) -> None:
+        """Take everything away that this handover made, whether the node has moved or not."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._machine = Handover(self.target.options)
+        self._remove_tunnel()
+        if self._agents is not None:
+            await self._agents.farewell()
+
+    def _carry_out(self, actions: do.Actions) -> None:
+        for action in actions:
+            try:
+                self._acts[type(action)](action)
+            except (MpaError, OSError) as error:
+                self._failed(action, error)
+        self._arm()
+
+    def _failed(self, action: do.Action, error: Exception) -> None:
+        """The node's own kernel refused: as bad as if the peer had."""
+        answers = {
+            do.Configure: Event.CONFIGURATION_FAILED,
+            do.CreateTunnel: Event.TUNNEL_REFUSED,
+            do.Bind: Event.BINDING_FAILED,
+            do.Rebind: Event.REBINDING_FAILED,
+            do.StartHold: Event.HOLD_FAILED,
+            do.SelectNetwork: Event.TARGET_VANISHED,
+            do.ReturnToOld: Event.TARGET_VANISHED,
+            do.Arrive: Event.ARRIVAL_UNHEARD,
+            do.Acquire: Event.ACQUISITION_FAILED,
+        }
+        self._own.console.emit("agent.failed", error=str(error), where=type(action).__name__)
+        if type(action) in answers:
+            self.later(answers[type(action)], str(error))
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due_ns = self._machine.next_deadline()
+        if due_ns is not None:
+            delay_s = max(0.0, (due_ns - time.monotonic_ns()) / 1e9)
+            self._timer = self._loop.call_later(delay_s, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._carry_out(self._machine.expire(time.monotonic_ns()))
+
+    # --- steps 4 to 6, the switch and after it
+
+    def restage(self) -> None:
+        """Make commands and datagrams of the switch anew."""
+        self._own.node.stage(self.target.network)
+        if self._path is not None:
+            self._path.prepare()
+
+    def _prepare_switch(self, _: do.PrepareSwitch) -> None:
+        self.restage()
+        self.later(Event.STAGED)
+
+    def _start_hold(self, _: do.StartHold) -> None:
+        self._switch_path().hold(self._held, self.target.options.hold_ms / 1e3)
+
+    def _held(self, well: bool) -> None:
+        self.feed(Event.HELD if well else Event.HOLD_FAILED)
+
+    def _turn_uplink(self, _: do.TurnUplink) -> None:
+        self._tunnel().turn()
+
+    def _leave(self, _: do.Leave) -> None:
+        self._switch_path().leave()
+
+    def _select_network(self, _: do.SelectNetwork) -> None:
+        self._own.node.select(self.target.network)
+
+    def _return_to_old(self, _: do.ReturnToOld) -> None:
+        self._own.node.select(self._own.origin)
+
+    def _seek_any(self, _: do.SeekAny) -> None:
+        self._own.node.seek((self._own.origin, self.target.network))
+
+    def _arrive(self, _: do.Arrive) -> None:
+        self._switch_path().arrive(self._arrived, self.target.options.arrive_ms / 1e3)
+
+    def _arrived(self, well: bool) -> None:
+        self.feed(Event.ARRIVED if well else Event.ARRIVAL_UNHEARD)
+
+    def _release_uplink(self, _: do.ReleaseUplink) -> None:
+        self._tunnel().release()
+        self._own.node.through()
+
+    def _turn_back(self, _: do.TurnBack) -> None:
+        self._tunnel().back()
+        self._again(self._tunnel().restage)
+
+    def _resume(self, _: do.Resume) -> None:
+        self._switch_path().resume()
+
+    def _settle(self, _: do.Settle) -> None:
+        assert self._settings is not None
+        if self._pht is None:
+            self._layer3.set_up(plans.network(self._settings, None))
+            self._has_settled()
+        else:
+            self._again(self._pht.settle, self._has_settled)
+
+    def _has_settled(self) -> None:
+        self._settled = True
+        self._layer3.adopt(self._new, self)
+        self._provisioning().move(self._new)
+        self.later(Event.SETTLED)
+
+    def _again(self, step: Callable[[], bool], done: Callable[[], None] | None = None) -> None:
+        """Do something that must wait until no packet does."""
+        if not step():
+            self._loop.call_later(_WAITING_S, self._again, step, done)
+        elif done is not None:
+            done()
+
+    def _acquire(self, action: do.Acquire) -> None:
+        if action.decline:
+            self._remove_tunnel()
+        self._layer3.acquire(self._acquired)
+
+    def _acquired(self, address: Address) -> None:
+        self.feed(Event.ACQUIRED)
+
+    def _leave_new(self, _: do.LeaveNew) -> None:
+        if self._settled:
+            self._settled = False
+            self._layer3.readopt()
+        self._remove_tunnel()
+
+    def _notify_serving(self, _: do.NotifyServing) -> None:
+        """The pre-authentication process tells B's agent as soon as it sees the new link."""
+        self.later(Event.SERVING)
+
+    def _drop_old(self, _: do.DropOld) -> None:
+        task = self._loop.create_task(self._layer3.drop())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _ready(self, action: do.Ready) -> None:
+        self._own.node.ready(action)
+
+    def _finished(self, action: do.Finished) -> None:
+        self.marks()
+        self._own.node.over(action)
+
+    def _tunnel(self) -> NodeTunnel:
+        assert self._pht is not None
+        return self._pht
+
+    def _switch_path(self) -> SwitchPath:
+        assert self._path is not None
+        return self._path

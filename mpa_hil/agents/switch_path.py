@@ -1,0 +1,158 @@
+"""The exchange with the next access router at the switch itself: prepared datagrams, sent until
+they are acknowledged (steps 4 and 6 of RFC 6252 s6.3).
+
+    hold      DISABLE, from the oCoA: the router holds; its answer comes behind the last packet that
+              went through the tunnel, so the downlink is drained by then
+    leave     LEAVE, through the tunnel although the uplink has been turned away from it: the last
+              packet on the old path; no answer
+    arrive    ARRIVED, from the nCoA straight onto the link: the router releases. Its port may open
+              after the node's, so this is repeated fast, and until the router has seen LEAVE: then
+              the uplink is drained too
+    resume    ENABLE, from the oCoA: the switch did not take place
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mpa_hil.agents.agent_port import AgentPort
+from mpa_hil.key_delivery.streams import instant
+from mpa_hil.mobility.interface import Address, Endpoint
+from mpa_hil.tunnel.interface import Ack, PreparedSwitch
+from mpa_hil.tunnel.node import TunnelClient
+
+_HOLD_RETRY_S = 0.02
+_ARRIVE_RETRY_S = 0.001
+"""How late the opening of the access point's port may be noticed."""
+_RESUME_RETRY_S = 0.1
+_RESUME_BOUND_S = 10.0
+
+
+@dataclass(slots=True)
+class _Asking:
+    """What is being sent until it is acknowledged."""
+
+    what: str
+    """Its name in `PreparedSwitch`."""
+    port: AgentPort
+    retry_s: float
+    left: int
+    ended: Callable[[bool], None]
+
+
+class SwitchPath:
+    """The prepared exchange of one handover.
+
+    Args:
+        client: has created the tunnel.
+        router: its port.
+        outer: the oCoA, and no interface: as it is routed.
+        direct: the nCoA and the physical interface, past everything that waits.
+        through: the nCoA and the tunnel's device.
+    """
+
+    def __init__(
+        self,
+        client: TunnelClient,
+        router: Endpoint,
+        *,
+        outer: tuple[Address, str],
+        direct: tuple[Address, str],
+        through: tuple[Address, str],
+    ) -> None:
+        self._client = client
+        self._router = router
+        self._outer, self._inner, self._through = (
+            AgentPort(address, self._on_datagram, interface)
+            for address, interface in (outer, direct, through)
+        )
+        self._loop = asyncio.get_running_loop()
+        self._prepared: PreparedSwitch | None = None
+        self._asking: _Asking | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.attempts = 0
+        """Datagrams sent for the last request."""
+
+    def prepare(self) -> None:
+        """Make the datagrams. Good until the client asks the router for anything else."""
+        self._prepared = self._client.prepare_switch(instant())
+
+    def hold(self, ended: Callable[[bool], None], bound_s: float) -> None:
+        """Have the router hold; `ended` is told whether it does."""
+        self._ask("disable", self._outer, _HOLD_RETRY_S, bound_s, ended)
+
+    def leave(self) -> None:
+        """Send the end marker of the uplink."""
+        assert self._prepared is not None
+        self._through.send(self._prepared.leave, self._router)
+
+    def arrive(self, ended: Callable[[bool], None], bound_s: float) -> None:
+        """Have the router release; `ended` is told whether it did, and the uplink is drained."""
+        self._ask("arrived", self._inner, _ARRIVE_RETRY_S, bound_s, ended)
+
+    def resume(self) -> None:
+        """Have the router send what it held through the tunnel; nobody waits for it."""
+        self._ask("enable", self._outer, _RESUME_RETRY_S, _RESUME_BOUND_S, lambda _: None)
+
+    def close(self) -> None:
+        """Ask no more; close the sockets."""
+        self._stop()
+        for port in (self._outer, self._inner, self._through):
+            port.close()
+
+    def _ask(
+        self,
+        what: str,
+        port: AgentPort,
+        retry_s: float,
+        bound_s: float,
+        ended: Callable[[bool], None],
+    ) -> None:
+        self._stop()
+        self._asking = _Asking(what, port, retry_s, round(bound_s / retry_s), ended)
+        self.attempts = 0
+        self._send()
+
+    def _send(self) -> None:
+        asking = self._asking
+        assert asking is not None
+        if not asking.left:
+            self._end(False)
+            return
+        asking.left -= 1
+        self.attempts += 1
+        asking.port.send(getattr(self._prepared, asking.what), self._router)
+        self._timer = self._loop.call_later(asking.retry_s, self._send)
+
+    def _stop(self) -> None:
+        self._asking = None
+        self._stop_timer()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _end(self, well: bool) -> None:
+        asking = self._asking
+        self._stop()
+        if asking is not None:
+            asking.ended(well)
+
+    def _on_datagram(self, datagram: bytes, source: Endpoint) -> None:
+        asking = self._asking
+        if asking is None:
+            return
+        ack: Ack | None = self._client.acknowledged(datagram, getattr(self._prepared, asking.what))
+        if ack is None:
+            return
+        if ack.stale:  # a refresh came between, or the router has restarted
+            self.prepare()
+            self._stop_timer()
+            self._send()
+        elif not ack.done:
+            self._end(False)
+        elif asking.what != "arrived" or ack.drained:
+            self._end(True)
