@@ -1,0 +1,290 @@
+"""Two networks, a core and a mobile node that is plugged from one into the other.
+
+    cn (core) --- a: lan 10.1.0.1 --- air: bra --.
+        '-------- b: lan 10.2.0.1 --- air: brb ---+--- mn: wlan0
+                                            '--- nb: a neighbour, 10.2.0.8
+
+Everything the tests do in a box they do from this process, which enters its namespace for a moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
+
+from agent_boxes import Boxes, run
+
+from mpa_hil.kernel.node_tunnel import NextNetwork, NodeTunnel
+from mpa_hil.kernel.netlink import RouteSocket
+from mpa_hil.kernel.objects import link_layer_address
+from mpa_hil.kernel.router_tunnel import RouterLink, RouterTunnel
+from mpa_hil.kernel.state import KernelState
+from mpa_hil.kernel.tunnel_plan import Plain, Protection, TunnelPlan
+
+Ip = IPv4Address | IPv6Address
+_NEW_NET = 0x40000000
+_LIBC = ctypes.CDLL(None, use_errno=True)
+PORT = 5000
+
+CN = {4: ip_address("10.9.0.1"), 6: ip_address("fd00:9::1")}
+ROUTER_A = {4: ip_address("10.0.1.1"), 6: ip_address("fd00:a1::1")}
+ROUTER_B = {4: ip_address("10.0.2.1"), 6: ip_address("fd00:a2::1")}
+LAN_B = {4: ip_interface("10.2.0.1/24"), 6: ip_interface("fd00:2::1/64")}
+OLD = {4: ip_address("10.1.0.7"), 6: ip_address("fd00:1::7")}
+NEW = {4: ip_address("10.2.0.7"), 6: ip_address("fd00:2::7")}
+NEIGHBOUR = {4: ip_address("10.2.0.8"), 6: ip_address("fd00:2::8")}
+
+_ROUTED = "net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1"
+_COMMANDS = {
+    "core": """
+        link add ra type veth peer name wan netns {a}
+        link add rb type veth peer name wan netns {b}
+        addr add 10.9.0.1/32 dev lo
+        addr add fd00:9::1/128 dev lo
+        addr add 10.0.1.254/24 dev ra
+        addr add fd00:a1::254/64 dev ra nodad
+        addr add 10.0.2.254/24 dev rb
+        addr add fd00:a2::254/64 dev rb nodad
+        link set ra up
+        link set rb up
+        route add 10.1.0.0/24 via 10.0.1.1
+        route add 10.2.0.0/24 via 10.0.2.1
+        route add fd00:1::/64 via fd00:a1::1
+        route add fd00:2::/64 via fd00:a2::1
+        """,
+    "a": """
+        link add lan type bridge
+        link add port type veth peer name pa netns {air}
+        link set port master lan up
+        addr add 10.1.0.1/24 dev lan
+        addr add fd00:1::1/64 dev lan nodad
+        addr add 10.0.1.1/24 dev wan
+        addr add fd00:a1::1/64 dev wan nodad
+        link set lan up
+        link set wan up
+        route add default via 10.0.1.254
+        route add default via fd00:a1::254
+        """,
+    "b": """
+        link add lan type bridge
+        link add port type veth peer name pb netns {air}
+        link set port master lan up
+        addr add 10.2.0.1/24 dev lan
+        addr add fd00:2::1/64 dev lan nodad
+        addr add 10.0.2.1/24 dev wan
+        addr add fd00:a2::1/64 dev wan nodad
+        link set lan up
+        link set wan up
+        route add default via 10.0.2.254
+        route add default via fd00:a2::254
+        """,
+    "air": """
+        link add bra type bridge
+        link add brb type bridge
+        link set pa master bra up
+        link set pb master brb up
+        link set bra up
+        link set brb up
+        link add wl type veth peer name wlan0 netns {mn}
+        link set wl master bra up
+        link add wn type veth peer name eth0 netns {nb}
+        link set wn master brb up
+        """,
+    "mn": """
+        addr add 10.1.0.7/24 dev wlan0
+        addr add fd00:1::7/64 dev wlan0 nodad
+        link set wlan0 up
+        route add default via 10.1.0.1 metric 1003
+        route add default via fd00:1::1 metric 1024
+        """,
+    "nb": """
+        addr add 10.2.0.8/24 dev eth0
+        addr add fd00:2::8/64 dev eth0 nodad
+        link set eth0 up
+        route add default via 10.2.0.1
+        route add default via fd00:2::1
+        """,
+}
+
+
+class TunnelLab(Boxes):
+    """The boxes, and the two ends of tunnels in them."""
+
+    def __init__(self) -> None:
+        super().__init__("core", "a", "b", "air", "mn", "nb")
+
+    def __enter__(self) -> TunnelLab:
+        super().__enter__()
+        self._route: dict[str, RouteSocket] = {}
+        self._state: dict[str, KernelState] = {}
+        try:
+            self._build()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _build(self) -> None:
+        for box, commands in _COMMANDS.items():
+            text = commands.format(**self._names)
+            argv = ["ip", "-n", self._names[box], "-batch", "-"]
+            subprocess.run(argv, input=text.encode(), check=True, timeout=60)
+        for box in ("core", "a", "b"):
+            run(*self.inside(box, "sysctl", "-q", "-w", *_ROUTED.split()))
+
+    def __exit__(self, *_: object) -> None:
+        for box, state in self._state.items():
+            with self.inside_of(box):
+                state.close()
+        for route in self._route.values():
+            route.close()
+        super().__exit__(*_)
+
+    @contextlib.contextmanager
+    def inside_of(self, box: str) -> Iterator[None]:
+        """This thread is in the box's network namespace."""
+        with open("/proc/self/ns/net") as here, open(f"/run/netns/{self._names[box]}") as there:
+            if _LIBC.setns(there.fileno(), _NEW_NET):
+                raise OSError(ctypes.get_errno(), "setns")
+            try:
+                yield
+            finally:
+                _LIBC.setns(here.fileno(), _NEW_NET)
+
+    def state(self, box: str) -> KernelState:
+        """The box's ledger."""
+        if box not in self._state:
+            with self.inside_of(box):
+                self._route[box] = RouteSocket()
+                self._state[box] = KernelState(self._route[box])
+        return self._state[box]
+
+    def mac(self, box: str, interface: str) -> bytes:
+        state = self.state(box)
+        with self.inside_of(box):
+            return link_layer_address(state.route, interface)
+
+    def router_end(
+        self,
+        inner: tuple[Ip, ...],
+        protection: Protection = Plain(),
+        *,
+        outer: int = 4,
+        device: str = "mpatpht",
+        **more: int,
+    ) -> RouterTunnel:
+        """At b, towards the node at a."""
+        plan = TunnelPlan(device, ROUTER_B[outer], OLD[outer], inner, protection, **more)
+        state, mac = self.state("b"), self.mac("mn", "wlan0")
+        with self.inside_of("b"):
+            return RouterTunnel(RouterLink(state, "lan"), plan, mac)
+
+    def node_end(
+        self,
+        inner: tuple[Ip, ...],
+        protection: Protection = Plain(),
+        *,
+        outer: int = 4,
+        **more: int,
+    ) -> NodeTunnel:
+        plan = TunnelPlan("mpapht", OLD[outer], ROUTER_B[outer], inner, protection, **more)
+        mac = self.mac("b", "lan")
+        networks = tuple(
+            NextNetwork(
+                ip_interface(f"{address}/{LAN_B[address.version].network.prefixlen}"),
+                LAN_B[address.version].ip,
+                mac,
+            )
+            for address in inner
+        )
+        state = self.state("mn")
+        with self.inside_of("mn"):
+            return NodeTunnel(state, plan, "wlan0", networks)
+
+    def plug_into(self, network: str) -> None:
+        """The node's link is at `a` or `b`, or (empty) down."""
+        if not network:
+            self.ip("air", "link", "set", "wl", "nomaster", "down")
+            return
+        self.ip("air", "link", "set", "wl", "master", f"br{network}", "up")
+
+    def udp(self, box: str, address: Ip, port: int = PORT, device: str = "") -> socket.socket:
+        """A socket in a box."""
+        kin = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        with self.inside_of(box):
+            made = socket.socket(kin, socket.SOCK_DGRAM)
+        self._stack.callback(made.close)
+        if device:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        made.bind((str(address), port))
+        return made
+
+
+class Flow:
+    """Numbered datagrams both ways between the correspondent and one address of a node."""
+
+    def __init__(self, lab: TunnelLab, address: Ip, box: str = "mn", port: int = PORT) -> None:
+        self.far = lab.udp("core", CN[address.version], port)
+        self.near = lab.udp(box, address, port)
+        self._sent = 0
+
+    def down(self, count: int, size: int = 0) -> list[bytes]:
+        return self._send(self.far, self.near, count, size)
+
+    def up(self, count: int, size: int = 0) -> list[bytes]:
+        return self._send(self.near, self.far, count, size)
+
+    def arrived(self, count: int = 0) -> list[bytes]:
+        """What has come to the node, once it is `count` datagrams."""
+        return _received(self.near, count)
+
+    def arrived_far(self, count: int = 0) -> list[bytes]:
+        return _received(self.far, count)
+
+    def _send(self, source: socket.socket, to: socket.socket, count: int, size: int) -> list[bytes]:
+        numbers = [f"{self._sent + n} ".encode().ljust(size, b".") for n in range(count)]
+        self._sent += count
+        for number in numbers:
+            source.sendto(number, to.getsockname())
+        return numbers
+
+
+def _received(endpoint: socket.socket, count: int) -> list[bytes]:
+    found: list[bytes] = []
+    endpoint.settimeout(2.0)
+    with contextlib.suppress(TimeoutError):
+        while len(found) < count:
+            found.append(endpoint.recv(65535))
+    endpoint.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            found.append(endpoint.recv(65535))
+    return found
+
+
+def soon(done: object, *, patience_s: float = 5.0) -> None:
+    """Ask until it says yes: what the kernel does a moment after a call."""
+    limit = time.monotonic() + patience_s
+    assert callable(done)
+    while not done():
+        assert time.monotonic() < limit
+        time.sleep(0.002)
+
+
+def has(kind: str) -> bool:
+    """Whether this kernel makes such devices."""
+    name = f"mpatest{os.getpid() % 1000}"
+    argv = ["ip", "link", "add", name, "type", kind]
+    if kind in ("ipip", "sit"):
+        argv += ["remote", "192.0.2.1", "local", "192.0.2.2"]
+    if subprocess.run(argv, capture_output=True, timeout=60).returncode:
+        return False
+    run("ip", "link", "del", name)
+    return True
