@@ -94,7 +94,8 @@ class KeyRecipient:
         self.console = console
         self._settings = settings
         self.server = RecipientServer(terms, self)
-        self._keep = False
+        self.keep = False
+        """What was put to use stays in use when the agent ends."""
 
     async def run(self, *services: Coroutine[None, None, None]) -> None:
         """Serve until told to end."""
@@ -104,7 +105,7 @@ class KeyRecipient:
         try:
             await attend(
                 self.console,
-                self._on_command,
+                self.on_command,
                 self.server.run(),
                 *services,
                 farewell=self._say_goodbye,
@@ -115,8 +116,9 @@ class KeyRecipient:
     async def _say_goodbye(self) -> None:
         """Take every key out of use, unless they are to be kept."""
         await self.server.close()
-        if not self._keep:
+        if not self.keep:
             await self.server.undisturbed(self._take_all_out())
+            await self.parted()
 
     async def _take_all_out(self) -> None:
         for key in self.server.holder.keys:
@@ -129,6 +131,9 @@ class KeyRecipient:
     async def take_out(self, key: HeldKey) -> str:
         """Take a key out of use; why not, or an empty text."""
         return ""
+
+    async def parted(self) -> None:
+        """Every key was taken out at the end: wait for what follows from that."""
 
     async def apply(self, key: HeldKey) -> str:
         """See `Keeper`."""
@@ -162,6 +167,9 @@ class KeyRecipient:
             reason=refusal.reason,
         )
 
+    def seen(self, key: HeldKey, present: bool) -> None:
+        """See `Keeper`."""
+
     def connection(self, up: bool, reason: str) -> None:
         """See `Keeper`."""
         self.console.emit("keys.authority", up=up, reason=reason)
@@ -183,12 +191,13 @@ class KeyRecipient:
             reason=failure,
         )
 
-    def _on_command(self, command: Json) -> None:
+    def on_command(self, command: Json) -> None:
+        """Obey a command; those of one's own first."""
         if command["cmd"] == "keys":
             held = [_listed(key) for key in self.server.holder.keys]
             self.console.emit("keys.list", keys=held)
         elif command["cmd"] == "keep":
-            self._keep = True
+            self.keep = True
         else:
             self.console.refuse(command["cmd"], "a recipient of keys has no such command")
 

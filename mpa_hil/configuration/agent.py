@@ -10,7 +10,7 @@ then found on the link, when it has not been heard of for `keep_s` or has no key
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from mpa_hil.authentication.admission import RateLimiter
@@ -24,6 +24,7 @@ from mpa_hil.configuration.holdings import Holding, Holdings, Waiting, family
 from mpa_hil.configuration.interface import Code, Wish
 from mpa_hil.configuration.presence import Absence
 from mpa_hil.configuration.protocol import Ask, Tell
+from mpa_hil.configuration.record import HoldingRecord
 from mpa_hil.configuration.reports import AgentSettings, Denied, Gone, Granted, Output
 from mpa_hil.errors import DecodeError
 from mpa_hil.mobility.interface import NS_PER_S, Discarded, Endpoint, Instant, Send
@@ -59,8 +60,34 @@ class ConfigurationAgent:
         secret = random(16)
         self._rate = RateLimiter(settings.rate_per_s, settings.burst, _SLOTS, secret)
         self._declines = RateLimiter(settings.declines_per_s, settings.declines, _SLOTS, secret)
-        self.changed = False
-        """Leases came or went; the caller resets it when it has kept the journal."""
+
+    def restore(self, records: Iterable[Mapping[str, object]], now: Instant) -> tuple[str, ...]:
+        """Hold again what an agent before this one held; call it first of all.
+
+        Returns:
+            What was wrong with the records that could not be read.
+        """
+        faults = []
+        for values in records:
+            try:
+                record = HoldingRecord.read(values, now)
+            except DecodeError as error:
+                faults.append(error.what)
+                continue
+            keep_until_ns = now.monotonic_ns + int(self._settings.grace_s * NS_PER_S)
+            way = self._acquisition(record.wish)
+            holding = Holding(b"", record.mobile_node, record.wish, way, keep_until_ns)
+            holding.lease = record.lease
+            if self.holdings.at(holding.place) or self.holdings.called(holding.client):
+                faults.append(f"{record.lease.address} is there twice")
+                continue
+            self.holdings.add(holding)
+            self._settle(holding)
+        return tuple(faults)
+
+    def changes(self, now: Instant) -> tuple[tuple[int, HoldingRecord | None], ...]:
+        """What to keep for a restart: by number, None for what is over."""
+        return self.holdings.changes(now)
 
     def key_added(self, key: NamedSecret, mobile_node: str, now: Instant) -> None:
         """Serve a mobile node. What it held before a restart of the agent is its again.
@@ -91,7 +118,7 @@ class ConfigurationAgent:
     @property
     def parting(self) -> bool:
         """Whether something is being given back that is not yet gone."""
-        return any(holding.cause for holding in self.holdings)
+        return any(holding.cause for holding in self._listening)
 
     def receive(self, datagram: bytes, source: Endpoint, now: Instant) -> tuple[Output, ...]:
         """Digest a datagram; whatever it holds, this raises nothing."""
@@ -217,7 +244,8 @@ class ConfigurationAgent:
             holding.lease, holding.waiting = None, waiting
             return (*back, *self._failed(holding, failed, now))
         said = holding.acquisition.decline(lease)
-        holding.lease, self.changed = None, True
+        holding.lease = None
+        self.holdings.note(holding)
         holding.acquisition = self._acquisition(holding.wish)
         gone = Gone(node, lease.address.ip, "declined")
         return (*said, gone, *self._digest(holding, holding.acquisition.begin(now), now))
@@ -248,7 +276,8 @@ class ConfigurationAgent:
             if isinstance(output, Transmit):
                 made.append(output)
             elif isinstance(output, Acquired):
-                renewal, holding.lease, self.changed = bool(holding.lease), output.lease, True
+                renewal, holding.lease = bool(holding.lease), output.lease
+                self.holdings.note(holding)
                 if holding.cause:
                     made += self._release(holding, holding.cause)
                 elif output.lease.address.ip == holding.wish.decline:
@@ -325,7 +354,6 @@ class ConfigurationAgent:
         lease, holding.waiting, holding.absence = holding.lease, None, None
         self.holdings.remove(holding)
         self._listening.discard(holding)
-        self.changed = True
         return () if lease is None else (Gone(holding.mobile_node, lease.address.ip, cause),)
 
     def _touch(self, holding: Holding, key: bytes, now: Instant) -> None:

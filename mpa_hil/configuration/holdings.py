@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from mpa_hil.configuration.acquisition import Acquisition, Lease
 from mpa_hil.configuration.interface import Configuration, Method, Wish
 from mpa_hil.configuration.presence import Absence
+from mpa_hil.configuration.record import HoldingRecord
 from mpa_hil.mobility.interface import NS_PER_S, Address, Endpoint, Instant
 from mpa_hil.signalling.server import Token
 
@@ -131,6 +132,7 @@ class Holdings:
         self._nodes: dict[str, list[Holding]] = {}
         self._agenda: list[tuple[int, int, Holding]] = []
         self._number = 0
+        self._noted: dict[int, Place] = {}
 
     def __iter__(self) -> Iterator[Holding]:
         return iter(tuple(self._places.values()))
@@ -151,6 +153,7 @@ class Holdings:
         if self._places.get(holding.place) is not holding:
             return
         del self._places[holding.place]
+        self.note(holding)
         if self._clients.get(holding.client) is holding:
             del self._clients[holding.client]
         ours = self._nodes[holding.mobile_node]
@@ -169,6 +172,26 @@ class Holdings:
     def of(self, mobile_node: str) -> tuple[Holding, ...]:
         """By mobile node."""
         return tuple(self._nodes.get(mobile_node, ()))
+
+    def note(self, holding: Holding) -> None:
+        """Its lease came, changed or went: a matter for the journal."""
+        version, mac = holding.place
+        self._noted[version << 48 | int.from_bytes(mac, "big")] = holding.place
+
+    def changes(self, now: Instant) -> tuple[tuple[int, HoldingRecord | None], ...]:
+        """What was noted since the last call."""
+        if not self._noted:
+            return ()
+        noted, self._noted = self._noted, {}
+        made = []
+        for number, place in noted.items():
+            holding = self._places.get(place)
+            record = None
+            if holding is not None and holding.lease is not None:
+                node, wish = holding.mobile_node, holding.wish
+                record = HoldingRecord.of(node, wish, holding.lease, now)
+            made.append((number, record))
+        return tuple(made)
 
     def schedule(self, holding: Holding) -> None:
         """Put it into the agenda anew, if its time has changed."""

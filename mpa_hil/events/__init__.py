@@ -35,6 +35,7 @@ from .authentication import (
     KeysReleased,
 )
 from .base import Event
+from .configuration import CaDiscarded, CaGone, CaGranted, CaLeases, CaReady, CaRefused
 from .discovery import (
     DiscoveryCandidates,
     DiscoveryClosed,
@@ -217,6 +218,12 @@ AnyEvent = (
     | KeysList
     | EpAccessPoint
     | EpStation
+    | CaReady
+    | CaGranted
+    | CaRefused
+    | CaGone
+    | CaDiscarded
+    | CaLeases
     | FlowReady
     | FlowQuiet
     | FlowDone
@@ -254,6 +261,12 @@ __all__ = [
     "AgentRefused",
     "AgentStopped",
     "AnyEvent",
+    "CaDiscarded",
+    "CaGone",
+    "CaGranted",
+    "CaLeases",
+    "CaReady",
+    "CaRefused",
     "DaemonDied",
     "DaemonStarted",
     "DhcpBound",
