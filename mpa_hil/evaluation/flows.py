@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mpa_hil.evaluation.raw import RawRun
-from mpa_hil.evaluation.timeline import Timeline
+from mpa_hil.evaluation.timeline import Span, Timeline
 from mpa_hil.report.summary import DIRECTIONS
 from mpa_hil.scenario import Scenario
 from mpa_hil.traffic import transfers
@@ -20,6 +20,7 @@ from mpa_hil.traffic.figures import (
     Window,
     clock_difference_ns,
     figures,
+    first_copies,
     shortest_transit_ns,
 )
 from mpa_hil.traffic.plan import PlannedFlow, planned_flows, planned_transfers
@@ -148,6 +149,22 @@ def measure(
         window = quiet_window(log) if span is None else handover_window(log, *span)
         found.append(Measured(log, plan, window, figures(log, window, plan.codec, waiting_ns)))
     return found
+
+
+def worst(each: Sequence[Sequence[Measured]]) -> list[Measured]:
+    """Of several handovers' figures of the same flows, those with the largest gap, flow by flow."""
+    return [max(same, key=lambda one: one.figures.gap_ms) for same in zip(*each, strict=True)]
+
+
+def lost_between(log: FlowLog, span: Span, waiting_ns: int) -> int:
+    """Packets that were lost of those that the MN was to receive, or sent, in a stretch of time."""
+    got = {arrival.sequence for arrival in first_copies(log, waiting_ns)}
+    shift_ns = shortest_transit_ns(log) if log.direction == "downlink" else 0
+    return sum(
+        1
+        for sequence, sent_ns in enumerate(log.sent_ns)
+        if sequence not in got and sent_ns + shift_ns in span
+    )
 
 
 def by_name(measured: Iterable[Measured]) -> dict[str, dict[str, FlowFigures]]:

@@ -25,6 +25,12 @@ class Compared:
     """What could not be compared, each with its reason."""
     notes: list[str] = field(default_factory=list)
 
+    def add(self, other: Compared) -> None:
+        """Take in what became of another handover's."""
+        self.made.extend(other.made)
+        self.left_out.extend(other.left_out)
+        self.notes.extend(other.notes)
+
 
 def compare(run: RawRun, measured: Iterable[Measured], gap_flow: str) -> Compared:
     """The gap flow's gaps by socket and by capture.

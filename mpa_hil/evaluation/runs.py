@@ -6,27 +6,22 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mpa_hil.evaluation import flows, observers, signalling
+from mpa_hil.evaluation import flows, handovers, observers
 from mpa_hil.evaluation.flows import Measured
+from mpa_hil.evaluation.handovers import Handover
+from mpa_hil.evaluation.holding import held
 from mpa_hil.evaluation.observers import Compared
 from mpa_hil.evaluation.raw import RawRun, RunInfo
-from mpa_hil.evaluation.signalling import Heard, Place
-from mpa_hil.evaluation.timeline import (
-    FIRST_PACKET,
-    MOBILE_NODE,
-    Span,
-    Timeline,
-    read_timeline,
-)
+from mpa_hil.evaluation.timeline import FIRST_PACKET, MOBILE_NODE, Span, Timeline
 from mpa_hil.events import AnyEvent, PhaseEnded
 from mpa_hil.report.summary import Run, failed_run, make_run
 from mpa_hil.report.verdict import QuietRun
-from mpa_hil.scenario import Scenario, floor_scenario, switch
+from mpa_hil.scenario import Scenario, floor_scenario
+from mpa_hil.scenario.movement import switches
 from mpa_hil.traffic.observer import Agreement
 from mpa_hil.traffic.records import FlowLog
 
 AGENT = "evaluation"
-_NOTHING_HEARD = Heard({}, None, None, [])
 _NEVER_NS = 1 << 63
 
 
@@ -62,13 +57,14 @@ def evaluate_run(raw: RawRun, scenario: Scenario) -> Outcome:
     logs = flows.joined(raw, scenario)
     if raw.info.kind == "null":
         return _quiet(raw, logs, flows.measure(logs, scenario, None))
-    timeline = read_timeline(raw.events)
-    first_ns = None if timeline is None else flows.first_packet_ns(logs, timeline)
-    span = None if timeline is None else (timeline.trigger_ns, first_ns)
-    measured = flows.measure(logs, scenario, span)
+    found = handovers.find(raw, scenario, logs)
+    if found:
+        measured = flows.worst([one.measured for one in found])
+    else:
+        measured = flows.measure(logs, scenario, None)
     if raw.info.kind == "control":
         return _quiet(raw, logs, measured)
-    return _handover(raw, scenario, measured, timeline, first_ns)
+    return _handover(raw, scenario, measured, found)
 
 
 def _quiet(raw: RawRun, logs: list[FlowLog], measured: list[Measured]) -> Outcome:
@@ -105,39 +101,40 @@ def _failure(raw: RawRun, measured: list[Measured]) -> str:
 
 
 def _handover(
-    raw: RawRun,
-    scenario: Scenario,
-    measured: list[Measured],
-    timeline: Timeline | None,
-    first_ns: int | None,
+    raw: RawRun, scenario: Scenario, measured: list[Measured], found: list[Handover]
 ) -> Outcome:
     error = _failure(raw, measured)
     if not measured:
         return Outcome(raw.number, raw.info, run=failed_run(error, raw.number))
     voice, gap = flows.headline_flows(measured)
-    error = error or _incomplete(measured, timeline, first_ns, gap)
-    heard = _NOTHING_HEARD
+    error = error or _incomplete(scenario, found, gap)
+    first = found[0] if found else None
     phases: dict[str, float] = {}
     events: list[AnyEvent] = []
-    if timeline is not None:
-        heard = _hear(raw, scenario, timeline, first_ns)
-        events += heard.events
-        if first_ns is not None:
-            phases = timeline.phases_ms(first_ns)
-            events += _first_packet_event(timeline, first_ns)
-    compared = Compared() if error else observers.compare(raw, measured, gap)
+    for one in found:
+        events += one.heard.events
+        if one.first_ns is not None:
+            events += _first_packet_event(one.timeline, one.first_ns)
+    if first is not None and first.first_ns is not None:
+        phases = first.timeline.phases_ms(first.first_ns)
+    compared = Compared()
+    for one in found if not error else ():
+        compared.add(observers.compare(raw, one.measured, gap))
+    trigger_ns = None if first is None else first.timeline.trigger_ns
     run = make_run(
         flows.by_name(measured),
         voice_flow=voice,
         gap_flow=gap,
         ok=not error,
-        l2_ms=None if timeline is None else l2_ms(timeline, heard.last_old_ns),
-        l3_ms=None if timeline is None else l3_ms(timeline, first_ns),
+        l2_ms=None if first is None else first.l2_ms,
+        l3_ms=None if first is None else first.l3_ms,
         phases_ms=phases,
-        preparation_ms=None if timeline is None else timeline.preparation_ms,
-        signalling=heard.signalling,
-        eap=heard.eap,
-        transfers=flows.downloads(raw, scenario, None if timeline is None else timeline.trigger_ns),
+        preparation_ms=None if first is None else first.timeline.preparation_ms,
+        signalling=None if first is None else first.heard.signalling,
+        eap=None if first is None else first.heard.eap,
+        transfers=flows.downloads(raw, scenario, trigger_ns),
+        hold={} if trigger_ns is None else held(raw.events, Span(trigger_ns, _NEVER_NS)),
+        switches=handovers.summaries(found, scenario, raw.events, gap) if len(found) > 1 else (),
         error=error or None,
         number=raw.number,
     )
@@ -153,58 +150,23 @@ def _handover(
     )
 
 
-def _incomplete(
-    measured: list[Measured], timeline: Timeline | None, first_ns: int | None, gap_flow: str
-) -> str:
+def _incomplete(scenario: Scenario, found: list[Handover], gap_flow: str) -> str:
     """What is missing from a handover that its collector took for good; empty when nothing is."""
-    if timeline is None:
+    if not found:
         return "the trigger never fired"
-    if timeline.arrived_ns is None:
-        return "the mobile node never got as far as waiting for its first packet"
-    if first_ns is None:
-        return "no packet came over the new PoA"
-    for one in measured:
-        if one.log.flow == gap_flow and not one.figures.recovered:
-            return f"{one.label} never came back"
+    wanted = len(switches(scenario.movement))
+    for number, one in enumerate(found, 1):
+        which = f"switch {number}: " if wanted > 1 else ""
+        if one.timeline.arrived_ns is None:
+            return f"{which}the mobile node never got as far as waiting for its first packet"
+        if one.first_ns is None:
+            return f"{which}no packet came over the new PoA"
+        for flow in one.measured:
+            if flow.log.flow == gap_flow and not flow.figures.recovered:
+                return f"{which}{flow.label} never came back"
+    if len(found) < wanted:
+        return f"{len(found)} of {wanted} switches took place"
     return ""
-
-
-def l2_ms(timeline: Timeline, last_old_ns: int | None) -> float | None:
-    """Last frame on the old PoA (or else the start of scan or authentication) to port open."""
-    left_ns = last_old_ns if last_old_ns is not None else timeline.leaving_ns
-    if left_ns is None or timeline.port_open_ns is None:
-        return None
-    return (timeline.port_open_ns - left_ns) / 1e6
-
-
-def l3_ms(timeline: Timeline, first_ns: int | None) -> float | None:
-    """Port open to the first packet with the new care-of address; None when the address stays."""
-    if first_ns is None or timeline.port_open_ns is None or not timeline.readdressed:
-        return None
-    return (first_ns - timeline.port_open_ns) / 1e6
-
-
-def _hear(raw: RawRun, scenario: Scenario, timeline: Timeline, first_ns: int | None) -> Heard:
-    """The captures' part; nothing where no clock places them."""
-    record = raw.mn or raw.cn
-    move = switch(scenario.movement)
-    if record is None or move is None:
-        return _NOTHING_HEARD
-    new = next((ap for ap in scenario.aps if _mac(ap.bssid) == _mac(timeline.bssid or "")), None)
-    new = new or scenario.ap(move.new)
-    place = Place(
-        mn=_mac(scenario.mn.mac),
-        old=_mac(scenario.ap(move.old).bssid),
-        new=_mac(new.bssid),
-        visited_aaa=f"{scenario.domain_of(new.name).name}-aaa",
-        home_aaa=scenario.home.aaa_address,
-    )
-    span = Span(timeline.trigger_ns, _NEVER_NS if first_ns is None else first_ns)
-    return signalling.hear(raw.captures, place, span, timeline.port_open_ns, record.offset_ns)
-
-
-def _mac(text: str) -> bytes:
-    return bytes.fromhex(text.replace(":", "").replace("-", ""))
 
 
 def _first_packet_event(timeline: Timeline, first_ns: int) -> list[AnyEvent]:

@@ -29,6 +29,7 @@ AUTHENTICATED, INSTALLED, *_ = PREPARATION
 BOUND: Phase = "binding-update"
 """Ahead of the switch at level 3 of RFC 6252 C.4, else after it."""
 _ADDRESS_PHASES = ("dhcp", "binding-update")
+_NEVER_NS = 1 << 63
 _LEAVING_PHASES = ("scan", "authentication")
 
 
@@ -91,6 +92,32 @@ class Timeline:
         if self.arrived_ns is not None:
             times[FIRST_PACKET] = max(0, first_packet_ns - self.arrived_ns) / 1e6
         return complete_phases(times, (first_packet_ns - self.trigger_ns) / 1e6)
+
+
+def read_timelines(events: Iterable[AnyEvent]) -> list[Timeline]:
+    """Every handover that the events tell of, in order of time.
+
+    One begins with a trigger after the one before it came as far as waiting for its first packet;
+    what lies between belongs to it, for it was prepared then.
+    """
+    own = [event for event in events if event.host == MOBILE_NODE]
+    begins: list[int] = []
+    waiting = False
+    for event in own:
+        if isinstance(event, TriggerFired) and (waiting or not begins):
+            begins.append(event.t_ns)
+            waiting = False
+        elif isinstance(event, PhaseStarted) and event.phase == FIRST_PACKET:
+            waiting = bool(begins)
+    found: list[Timeline] = []
+    since_ns = 0
+    for begin_ns, end_ns in zip(begins, [*begins[1:], _NEVER_NS], strict=False):
+        part = [event for event in own if since_ns <= event.t_ns < end_ns]
+        timeline = read_timeline(part)
+        if timeline is not None:
+            found.append(timeline)
+            since_ns = 1 + (begin_ns if timeline.arrived_ns is None else timeline.arrived_ns)
+    return found
 
 
 def read_timeline(events: Iterable[AnyEvent]) -> Timeline | None:

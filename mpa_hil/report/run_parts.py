@@ -1,4 +1,4 @@
-"""Parts of a RUN in summary.json that not every lab has: downloads.
+"""Parts of a RUN in summary.json that not every lab has: downloads, held packets, more switches.
 
 As with `mpa_hil.report.summary`: keys are a contract.
 """
@@ -20,6 +20,34 @@ class TransferSummary(msgspec.Struct, frozen=True):
     recovered: bool
     retransmissions: int
     error: str = ""
+
+
+class HoldSummary(msgspec.Struct, frozen=True):
+    """What was held in one direction while the link switched."""
+
+    packets: int
+    """That waited; where the one who held them does not count, 0."""
+    dropped: int
+    """That were too many."""
+    ms: float
+    """How long at the longest."""
+
+
+class SwitchSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several switches of a run. Keys that a RUN has too mean the same here."""
+
+    old: str
+    """Access point left."""
+    new: str
+    """Access point joined."""
+    l2_ms: float | None
+    l3_ms: float | None
+    gap_ms: dict[str, float]
+    """By direction, of the run's gap flow."""
+    lost: dict[str, int]
+    """By direction, of all flows: packets due between this trigger and the next."""
+    total_ms: float | None
+    hold: dict[str, HoldSummary] = {}
 
 
 def transfer_summary(figures: TransferFigures) -> TransferSummary:

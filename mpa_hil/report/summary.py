@@ -10,7 +10,12 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from mpa_hil.report.run_parts import TransferSummary, transfer_summary
+from mpa_hil.report.run_parts import (
+    HoldSummary,
+    SwitchSummary,
+    TransferSummary,
+    transfer_summary,
+)
 from mpa_hil.report.statistics import median
 from mpa_hil.report.verdict import Verdict
 from mpa_hil.traffic.figures import FlowFigures
@@ -144,6 +149,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     flows: dict[str, PerDirection[FlowSummary | None]] = {}
     transfers: dict[str, TransferSummary] = {}
     """Downloads over TCP, by flow."""
+    hold: dict[str, HoldSummary] = {}
+    """What was held, by direction."""
+    switches: list[SwitchSummary] = []
+    """Each of them, where the trace asks for several."""
     error: str | None = None
     number: int = 0
     """Which run of the experiment, from 1 in order of execution; names its files. 0: unknown."""
@@ -222,6 +231,8 @@ def make_run(
     signalling: Mapping[str, Signalling] | None = None,
     eap: Eap | None = None,
     transfers: Mapping[str, TransferFigures] | None = None,
+    hold: Mapping[str, HoldSummary] | None = None,
+    switches: Sequence[SwitchSummary] = (),
     error: str | None = None,
     number: int = 0,
 ) -> Run:
@@ -268,6 +279,8 @@ def make_run(
         voice_flow=voice_flow,
         flows=stored,
         transfers={name: transfer_summary(one) for name, one in (transfers or {}).items()},
+        hold=dict(hold or {}),
+        switches=list(switches),
         error=error,
         number=number,
     )

@@ -139,24 +139,25 @@ def _switch(scenario: Scenario) -> Iterator[Problem]:
             "begin on an AP that is heard well",
         )
         return
-    switch = trace.switch(movement)
-    if switch is None:
+    switches = trace.switches(movement)
+    if not switches:
         yield Problem(
             "movement.point",
             f"nothing makes the MN move: {movement.start} never falls to "
             f"{movement.leave_dbm} dBm with another AP there",
             "let its signal fall below leave_dbm",
         )
-    elif trace.signal_dbm(movement, switch.new, switch.leave_s) <= movement.leave_dbm:
-        yield Problem(
-            "movement.point",
-            f"no AP is above {movement.leave_dbm} dBm when {switch.old} falls to it "
-            f"({switch.leave_s:g} s)",
-            "let another AP rise earlier",
-        )
-    elif switch.lost_s is None:
-        yield Problem(
-            "movement.point",
-            f"{switch.old} never falls to lost_dbm ({movement.lost_dbm} dBm)",
-            "a client that waits for the loss of the link would never move: let it fall so far",
-        )
+    for switch in switches:
+        if trace.signal_dbm(movement, switch.new, switch.leave_s) <= movement.leave_dbm:
+            yield Problem(
+                "movement.point",
+                f"no AP is above {movement.leave_dbm} dBm when {switch.old} falls to it "
+                f"({switch.leave_s:g} s)",
+                "let another AP rise earlier",
+            )
+        elif switch.lost_s is None:
+            yield Problem(
+                "movement.point",
+                f"{switch.old} never falls to lost_dbm ({movement.lost_dbm} dBm)",
+                "a client that waits for the loss of the link would never move: let it fall so far",
+            )

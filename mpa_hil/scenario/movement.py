@@ -1,9 +1,10 @@
-"""What the signal trace means: the signal at any time, and the switch that it asks for."""
+"""What the signal trace means: the signal at any time, and the switches that it asks for."""
 
 from __future__ import annotations
 
 import bisect
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .model import Movement
@@ -11,7 +12,7 @@ from .model import Movement
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """The handover that a trace asks for.
+    """A handover that a trace asks for.
 
     Attributes:
         leave_s: when the signal of `old` falls below the leave threshold.
@@ -45,13 +46,15 @@ def signal_dbm(movement: Movement, ap: str, t_s: float) -> float:
     return left.signal_dbm + share * (right.signal_dbm - left.signal_dbm)
 
 
-def falls_to(movement: Movement, ap: str, level_dbm: float) -> float | None:
-    """When the AP's signal first reaches the level from above; None when it never does."""
+def falls_to(movement: Movement, ap: str, level_dbm: float, since_s: float = 0.0) -> float | None:
+    """When the AP's signal reaches the level from above, first since then; None: it never does."""
     points = [point for point in movement.points if point.ap == ap]
     for left, right in itertools.pairwise(points):
         if left.signal_dbm > level_dbm >= right.signal_dbm:
             share = (left.signal_dbm - level_dbm) / (left.signal_dbm - right.signal_dbm)
-            return left.t_s + share * (right.t_s - left.t_s)
+            t_s = left.t_s + share * (right.t_s - left.t_s)
+            if t_s >= since_s:
+                return t_s
     return None
 
 
@@ -61,11 +64,25 @@ def end_s(movement: Movement) -> float:
 
 
 def switch(movement: Movement) -> Switch | None:
-    """The switch that the trace asks for; None when the MN never has to leave its first AP."""
-    leave_s = falls_to(movement, movement.start, movement.leave_dbm)
-    others = {point.ap for point in movement.points} - {movement.start}
-    if leave_s is None or not others:
-        return None
-    new = max(sorted(others), key=lambda ap: signal_dbm(movement, ap, leave_s))
-    lost_s = falls_to(movement, movement.start, movement.lost_dbm)
-    return Switch(leave_s, lost_s, movement.start, new)
+    """The first switch that the trace asks for; None when the MN never has to leave an AP."""
+    return next(_switches(movement), None)
+
+
+def switches(movement: Movement) -> tuple[Switch, ...]:
+    """Every switch that the trace asks for, in order: there, back again, and on."""
+    return tuple(_switches(movement))
+
+
+def _switches(movement: Movement) -> Iterator[Switch]:
+    here, since_s = movement.start, 0.0
+    names = {point.ap for point in movement.points}
+    while True:
+        leave_s = falls_to(movement, here, movement.leave_dbm, since_s)
+        others = names - {here}
+        if leave_s is None or not others:
+            return
+        new = max(sorted(others), key=lambda ap: signal_dbm(movement, ap, leave_s))
+        yield Switch(leave_s, falls_to(movement, here, movement.lost_dbm, leave_s), here, new)
+        if signal_dbm(movement, new, leave_s) <= movement.leave_dbm:
+            return  # nowhere to go on from
+        here, since_s = new, leave_s
