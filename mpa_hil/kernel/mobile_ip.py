@@ -19,10 +19,10 @@ from mpa_hil.kernel.arp import ArpSocket, link_layer_of
 from mpa_hil.kernel.mobile_ip_links import (
     HOME_DEVICE,
     HOME_TABLE,
-    TUNNEL_PREFIX,
     HomeDevice,
     Receivers,
     sweep,
+    tunnel_name,
 )
 from mpa_hil.kernel.objects import Address, KernelObject, ProxyNeighbour, Route, SourceRule, Tunnel
 from mpa_hil.kernel.state import KernelState
@@ -65,7 +65,7 @@ class HomeAgentPath:
         """Home address by care-of address: the kernel has one device for a pair of ends."""
         self._receivers = Receivers(state, address)
         self.arp = ArpSocket(home_interface)
-        sweep(state.route, TUNNEL_PREFIX)
+        sweep(state.route)
         state.set("net/ipv4/ip_forward", "1")
         # The kernel answers for others only after a random wait of up to this (0.8 s by default).
         state.set(f"net/ipv4/neigh/{home_interface}/proxy_delay", "0")
@@ -145,7 +145,7 @@ class HomeAgentPath:
             if len(served.names) == _SLOTS:
                 self._drop(home, next(iter(served.leave_ns)))
             taken = set(served.names.values())
-            names = (f"{TUNNEL_PREFIX}{int(home):08x}{slot:x}" for slot in range(_SLOTS))
+            names = (f"{tunnel_name(home)}{slot:x}" for slot in range(_SLOTS))
             name = next(name for name in names if name not in taken)
             self._state.apply(Tunnel(name, self._address, care_of, self._mtu))
             self._receivers.add(name)
@@ -213,7 +213,7 @@ class MobileNodePath:
 
     def tunnel(self, care_of: IPv4Address) -> Tunnel:
         """The tunnel device for a care-of address."""
-        return Tunnel(f"{TUNNEL_PREFIX}{int(care_of):08x}", care_of, self._agent, self._mtu)
+        return Tunnel(tunnel_name(care_of), care_of, self._agent, self._mtu)
 
     def stage(self, care_of: IPv4Address) -> None:
         """Make a tunnel between `care_of` and the home agent, which receives from now on.

@@ -6,12 +6,14 @@ lets the old device go on receiving for a while, so that nothing on its way is l
 
 from __future__ import annotations
 
-import struct
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
+from zlib import crc32
 
+from mpa_hil.kernel.devices import link_message, link_removal
 from mpa_hil.kernel.netlink import (
     ABSENT,
     CREATE,
@@ -24,20 +26,19 @@ from mpa_hil.kernel.netlink import (
     nested,
     text,
 )
-from mpa_hil.kernel.objects import PREFIX, Address
+from mpa_hil.kernel.objects import LINK_HEAD, PREFIX, Address, IpAddress
 from mpa_hil.kernel.state import KernelState
 
 TUNNEL_PREFIX = f"{PREFIX}h"
-"""Every device of a home tunnel starts with it, at both ends."""
+"""Every device of a home tunnel starts with it, at both ends; hexadecimal digits follow."""
 HOME_DEVICE = f"{PREFIX}home"
 """The device that has the mobile node's home address: always there, whatever its tunnels do."""
 HOME_TABLE = 434
 """Routing table and rule priority at the mobile node: the protocol's port, easy to recognise."""
 
-_LINK = struct.Struct("=BxHiII")
-_NEW_LINK, _DEL_LINK, _GET_LINK = 16, 17, 18
-_UP = 1
+_GET_LINK = 18
 _IFLA_IFNAME = 3
+_TUNNEL_NAME = re.compile(TUNNEL_PREFIX + "[0-9a-f]{8,9}")
 _LOOSE = "2"
 _STRICT = "1"
 _CONF = Path("/proc/sys/net/ipv4/conf")
@@ -58,33 +59,29 @@ class HomeDevice:
         return True
 
     def create(self) -> bytes:
-        body = _LINK.pack(0, 0, 0, _UP, _UP) + text(_IFLA_IFNAME, self.name)
-        return message(_NEW_LINK, CREATE | EXCLUSIVE, body + nested(18, text(1, "dummy")))
+        return link_message(CREATE | EXCLUSIVE, self.name, nested(18, text(1, "dummy")), up=True)
 
     def replace(self) -> bytes:
         return b""
 
     def remove(self) -> bytes:
-        return message(_DEL_LINK, 0, _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, self.name))
+        return link_removal(self.name)
 
 
-def sweep(route: RouteSocket, prefix: str) -> tuple[str, ...]:
-    """Remove the devices that a killed predecessor left, and their routes with them.
-
-    Args:
-        prefix: what their names begin with.
+def sweep(route: RouteSocket) -> tuple[str, ...]:
+    """Remove the tunnels that a killed predecessor left, and their routes with them.
 
     Returns:
         their names.
     """
     gone: list[str] = []
-    listing = message(_GET_LINK, DUMP, _LINK.pack(0, 0, 0, 0, 0))
+    listing = message(_GET_LINK, DUMP, LINK_HEAD.pack(0, 0, 0, 0, 0))
     for entry in route.dump(listing, "interfaces"):
-        name = attributes(entry[_LINK.size :]).get(_IFLA_IFNAME, b"").rstrip(b"\0").decode()
-        if not name.startswith(prefix):
+        name = attributes(entry[LINK_HEAD.size :]).get(_IFLA_IFNAME, b"").rstrip(b"\0").decode()
+        if not _TUNNEL_NAME.fullmatch(name):
             continue
         try:
-            route.request(HomeDevice(name).remove(), f"remove {name}")
+            route.request(link_removal(name), f"remove {name}")
         except NetlinkError as error:
             if error.errno not in ABSENT:
                 raise
@@ -131,3 +128,9 @@ def _filter(scope: str) -> str:
         return (_CONF / scope / "rp_filter").read_text().strip()
     except OSError:
         return "0"  # there is none
+
+
+def tunnel_name(address: IpAddress) -> str:
+    """A name for the tunnel device of an address."""
+    number = int(address) if address.version == 4 else crc32(address.packed)
+    return f"{TUNNEL_PREFIX}{number:08x}"
