@@ -168,8 +168,9 @@ class Bind:
     """Binding update for the nCoA; replaces any other in progress. BOUND, BINDING_FAILED.
 
     Attributes:
-        through_tunnel: by the PHT, on A; else directly, on B. An answer of the home agent to the
-            nCoA is then also the proof that B's path works both ways.
+        through_tunnel: by the PHT, on A: send from the nCoA with the answer; else directly, on B:
+            send from it at once. An answer of the home agent is then also the proof that B's path
+            works both ways.
     """
 
     through_tunnel: bool
@@ -177,7 +178,13 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class Rebind:
-    """Binding update for the oCoA; replaces any other in progress. REBOUND, REBINDING_FAILED."""
+    """Binding update for the oCoA; replaces any other in progress. REBOUND, REBINDING_FAILED.
+
+    Attributes:
+        at_once: there is no tunnel any more, so send from the oCoA now; else with the answer.
+    """
+
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

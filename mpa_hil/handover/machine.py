@@ -215,6 +215,8 @@ class Handover(Situation):
         if not arriving and self._held & Hold.OLD:
             self._out.append(act.Arrive(Hold.OLD))
         self._bind(through_tunnel=False)
+        if arriving and turn.event is not Event.ARRIVED and not self._old_gone:
+            self._limit_ns = self.options.prove_ms * _NS_PER_MS
 
     def do_acquire(self, turn: Turn) -> None:
         """The nCoA was never had, or is lost."""
@@ -271,7 +273,7 @@ class Handover(Situation):
         self._rounds += 1
         self._asked_for_new = self._bound = False
         self._limit_ns = self._limits_ns[State.RESTORING]
-        self._out.append(act.Rebind())
+        self._out.append(act.Rebind(at_once=not self._tunnelled))
 
     def do_clear(self, turn: Turn) -> None:
         self._come_home()

@@ -68,6 +68,9 @@ class Options:
     eap_ms: int = 5_000
     """The same where full EAP runs after all."""
     arrive_ms: int = 1_000
+    prove_ms: int = 3_500
+    """For the home agent's answer when B's router is silent and A would take the node back; Mobile
+    IPv4 repeats after 1 and 3 s."""
     acquire_ms: int = 20_000
     settle_ms: int = 10_000
     return_ms: int = 3_000

@@ -242,7 +242,7 @@ TABLE: Final = Table[State, Event](
         ),
         *_each(
             (_S.RESTORING,),
-            (_E.REBINDING_FAILED, _E.TIME_UP),
+            (_E.REBINDING_FAILED, _E.BINDING_FAILED, _E.TIME_UP),
             ("rounds_left", "restore_again", None),
             ("something_held", "clear", _S.CLEARING),
             ("", "stay", _S.AT_OLD),
