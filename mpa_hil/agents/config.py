@@ -7,7 +7,7 @@ longer to import than everything else it does at its start.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from radios.errors import LocalError
 
@@ -78,6 +78,22 @@ class Fields:
         except ValueError:
             raise self.fault(key, f"{value!r} is no IPv4 address") from None
 
+    def address6(self, key: str) -> IPv6Address:
+        """An IPv6 address."""
+        value = self.text(key)
+        try:
+            return IPv6Address(value)
+        except ValueError:
+            raise self.fault(key, f"{value!r} is no IPv6 address") from None
+
+    def network6(self, key: str) -> IPv6Network:
+        """An IPv6 network."""
+        value = self.text(key)
+        try:
+            return IPv6Network(value)
+        except ValueError:
+            raise self.fault(key, f"{value!r} is no IPv6 network") from None
+
     def network(self, key: str) -> IPv4Network:
         """An IPv4 network."""
         value = self.text(key)
@@ -135,14 +151,26 @@ class Fields:
 
     def networks(self, key: str) -> tuple[IPv4Network, ...]:
         """The IPv4 networks in a list; an absent list is empty."""
-        entries = self._list(key)
-        named = Fields({f"{key}[{n}]": entry for n, entry in enumerate(entries)}, self._where)
-        return tuple(named.network(f"{key}[{number}]") for number in range(len(entries)))
+        return tuple(each.network(name) for name, each in self._named(key))
+
+    def networks6(self, key: str) -> tuple[IPv6Network, ...]:
+        """The IPv6 networks in a list; an absent list is empty."""
+        return tuple(each.network6(name) for name, each in self._named(key))
+
+    def addresses6(self, key: str) -> tuple[IPv6Address, ...]:
+        """The IPv6 addresses in a list; an absent list is empty."""
+        return tuple(each.address6(name) for name, each in self._named(key))
 
     def done(self) -> None:
         """Refuse keys that nobody asked for."""
         for key in self._values:
             raise self.fault(str(key), "this key is not known")
+
+    def _named(self, key: str) -> Iterator[tuple[str, Fields]]:
+        """The entries of a list, each with a name that says where it is."""
+        for number, entry in enumerate(self._list(key)):
+            name = f"{key}[{number}]"
+            yield name, Fields({name: entry}, self._where)
 
     def _list(self, key: str) -> list[object]:
         value = self._take(key, ())
