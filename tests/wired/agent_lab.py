@@ -162,8 +162,12 @@ class AgentProcess:
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def udp_socket(namespace: str, family: socket.AddressFamily) -> socket.socket:
-    """A UDP socket inside a network namespace, for use from anywhere."""
+def udp_socket(
+    namespace: str,
+    family: socket.AddressFamily,
+    kind: socket.SocketKind = socket.SOCK_DGRAM,
+) -> socket.socket:
+    """A UDP socket, or one of another kind, inside a network namespace, for use from anywhere."""
 
     def make() -> socket.socket:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -171,7 +175,7 @@ def udp_socket(namespace: str, family: socket.AddressFamily) -> socket.socket:
         try:
             if libc.setns(descriptor, 0x40000000):
                 raise OSError(ctypes.get_errno(), "setns")
-            return socket.socket(family, socket.SOCK_DGRAM)
+            return socket.socket(family, kind)
         finally:
             os.close(descriptor)
 
