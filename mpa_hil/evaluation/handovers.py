@@ -124,12 +124,15 @@ def _hear(
     record = raw.mn or raw.cn
     if record is None or move is None:
         return _NOTHING_HEARD
-    new = next((ap for ap in scenario.aps if _mac(ap.bssid) == _mac(timeline.bssid or "")), None)
+    new = next(
+        (ap for ap in scenario.aps if mac_octets(ap.bssid) == mac_octets(timeline.bssid or "")),
+        None,
+    )
     new = new or scenario.ap(move.new)
     place = Place(
-        mn=_mac(scenario.mn.mac),
-        old=_mac(scenario.ap(move.old).bssid),
-        new=_mac(new.bssid),
+        mn=mac_octets(scenario.mn.mac),
+        old=mac_octets(scenario.ap(move.old).bssid),
+        new=mac_octets(new.bssid),
         visited_aaa=f"{scenario.domain_of(new.name).name}-aaa",
         home_aaa=scenario.home.aaa_address,
     )
@@ -137,5 +140,6 @@ def _hear(
     return signalling.hear(raw.captures, place, span, timeline.port_open_ns, record.offset_ns)
 
 
-def _mac(text: str) -> bytes:
+def mac_octets(text: str) -> bytes:
+    """A MAC address as a lab file or an event writes it."""
     return bytes.fromhex(text.replace(":", "").replace("-", ""))

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mpa_hil.evaluation.flows import Measured
 from mpa_hil.evaluation.raw import RawRun, Taken
 from mpa_hil.evaluation.signalling import link_of
 from mpa_hil.evaluation.timeline import MOBILE_NODE
-from mpa_hil.traffic.observer import Agreement, Sighting, agree, sightings
+from mpa_hil.traffic.observer import (
+    Agreement,
+    Sighting,
+    agree,
+    sealed_lengths,
+    sealed_times,
+    sightings,
+)
 from mpa_hil.traffic.records import Arrival
 from radios.errors import RemoteError
 
@@ -32,13 +39,16 @@ class Compared:
         self.notes.extend(other.notes)
 
 
-def compare(run: RawRun, measured: Iterable[Measured], gap_flow: str) -> Compared:
+def compare(run: RawRun, measured: Iterable[Measured], gap_flow: str, mn: bytes) -> Compared:
     """The gap flow's gaps by socket and by capture.
 
     Downlink: the MN's wireless interface, or else its tunnel. Uplink: the CN's link. A capture
     that lacks packets, or was cut off before the handover was over, proves nothing: it is named
     among what could not be compared. Packets that the capture saw and the socket never got are
     noted: the receiving host itself refused them.
+
+    Args:
+        mn: the MN's MAC address.
     """
     result = Compared()
     for one in measured:
@@ -61,6 +71,10 @@ def compare(run: RawRun, measured: Iterable[Measured], gap_flow: str) -> Compare
             result.left_out.append(f"{where}: {error.what}")
             continue
         sighting = seen.get(one.plan.ssrc, Sighting(one.plan.ssrc, ()))
+        if host == MOBILE_NODE:  # it may come over a tunnel that is encrypted in the air
+            lengths = sealed_lengths(one.log.size_bytes)
+            times = sealed_times(taken.capture, lengths, mn, record.offset_ns)
+            sighting = replace(sighting, sealed_ns=times)
         gap_ms = sighting.gap_ms(one.window, one.log.spacing_ns)
         agreement = agree(one.figures.gap_ms, gap_ms, one.log.spacing_ns / 1e6)
         result.made.append((where, agreement))

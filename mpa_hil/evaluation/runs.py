@@ -8,7 +8,7 @@ import msgspec
 
 from mpa_hil.evaluation import flows, handovers, observers
 from mpa_hil.evaluation.flows import Measured
-from mpa_hil.evaluation.handovers import Handover
+from mpa_hil.evaluation.handovers import Handover, mac_octets
 from mpa_hil.evaluation.holding import held
 from mpa_hil.evaluation.observers import Compared
 from mpa_hil.evaluation.raw import RawRun, RunInfo
@@ -118,8 +118,9 @@ def _handover(
     if first is not None and first.first_ns is not None:
         phases = first.timeline.phases_ms(first.first_ns)
     compared = Compared()
+    mn = mac_octets(scenario.mn.mac)
     for one in found if not error else ():
-        compared.add(observers.compare(raw, one.measured, gap))
+        compared.add(observers.compare(raw, one.measured, gap, mn))
     trigger_ns = None if first is None else first.timeline.trigger_ns
     run = make_run(
         flows.by_name(measured),

@@ -246,34 +246,83 @@ class Datagram(NamedTuple):
     payload: bytes
 
 
+class _Carried(NamedTuple):
+    """What an IP packet carries."""
+
+    source: bytes
+    destination: bytes
+    protocol: int
+    body: bytes
+    """Without what the link added behind; cut short where the capture was."""
+    octets: int
+    """Its length, also where the capture cut it short."""
+
+
+_SKIPPED = (0, 43, 60)
+"""IPv6 hop-by-hop options, routing header, destination options (RFC 8200 s4.1): Mobile IPv6 has its
+type 2 routing header and its home address option in the latter two (RFC 6275 s6.3, s6.4)."""
+_FRAGMENT, _UDP, _ESP = 44, 17, 50
+_IP_IN_IP = (4, 41)
+"""IPv4 or IPv6 inside (RFC 2003, RFC 2473)."""
+
+
+def _carried(packet: bytes) -> _Carried | None:
+    """What is behind an IP header and what belongs to it; None for a fragment after the first."""
+    if len(packet) < 20:
+        return None
+    version = packet[0] >> 4
+    if version == 4:
+        if int.from_bytes(packet[6:8], "big") & 0x1FFF:
+            return None
+        header, end = 4 * (packet[0] & 0x0F), int.from_bytes(packet[2:4], "big")
+        body = packet[header : max(end, header)]
+        return _Carried(packet[12:16], packet[16:20], packet[9], body, max(end - header, 0))
+    if version != 6 or len(packet) < 40:
+        return None
+    protocol, octets = packet[6], int.from_bytes(packet[4:6], "big")
+    body = packet[40 : 40 + octets]
+    while protocol in (*_SKIPPED, _FRAGMENT) and len(body) >= 8:
+        length = 8 if protocol == _FRAGMENT else 8 * (body[1] + 1)
+        if protocol == _FRAGMENT and int.from_bytes(body[2:4], "big") & 0xFFF8:
+            return None
+        protocol, body, octets = body[0], body[length:], max(octets - length, 0)
+    return _Carried(packet[8:24], packet[24:40], protocol, body, octets)
+
+
 def datagram(packet: bytes, depth: int = 3) -> Datagram | None:
-    """The UDP datagram in an IP packet, through IP-in-IP; None for anything else.
+    """The UDP datagram in an IP packet, through IP-in-IP and IPv6 extension headers; else None.
 
     Fragments after the first hold no UDP header. `depth` is how many IP headers may stand before
     it: 1 looks into no tunnel.
     """
-    while depth and len(packet) >= 20:
+    while depth:
         depth -= 1
-        version = packet[0] >> 4
-        if version == 4:
-            if int.from_bytes(packet[6:8], "big") & 0x1FFF:
-                return None
-            protocol, header = packet[9], 4 * (packet[0] & 0x0F)
-            end = int.from_bytes(packet[2:4], "big")  # drops Ethernet padding and FCS
-            addresses = packet[12:16], packet[16:20]
-        elif version == 6 and len(packet) >= 40:
-            protocol, header = packet[6], 40
-            end = 40 + int.from_bytes(packet[4:6], "big")
-            addresses = packet[8:24], packet[24:40]
-        else:
+        found = _carried(packet)
+        if found is None:
             return None
-        body = packet[header : max(end, header)]
-        if protocol == 17 and len(body) >= 8:
+        body = found.body
+        if found.protocol == _UDP and len(body) >= 8:
             source_port = int.from_bytes(body[:2], "big")
-            return Datagram(*addresses, source_port, int.from_bytes(body[2:4], "big"), body[8:])
-        if protocol not in (4, 41):  # IPv4 or IPv6 inside (RFC 2003, RFC 2473)
+            port = int.from_bytes(body[2:4], "big")
+            return Datagram(found.source, found.destination, source_port, port, body[8:])
+        if found.protocol not in _IP_IN_IP:
             return None
         packet = body
+    return None
+
+
+def sealed_octets(packet: bytes) -> int | None:
+    """Length of an encrypted packet, in the IP packet that carries it; None for any other.
+
+    ESP (RFC 4303) from its SPI on; of WireGuard the data message, which begins with its type.
+    """
+    found = _carried(packet)
+    if found is None:
+        return None
+    if found.protocol == _ESP:
+        return found.octets
+    if found.protocol == _UDP and found.body[8:12] == b"\x04\0\0\0":
+        return found.octets - 8
     return None
 
 

@@ -10,7 +10,9 @@ import pytest
 from fuzzing import fuzz
 
 from mpa_hil.errors import RemoteError
-from mpa_hil.traffic import pcap
+from mpa_hil.traffic import pcap, transfers
+from mpa_hil.traffic.figures import Window
+from mpa_hil.traffic.transfer import FORMAT
 from radios import replies
 from radios.wpa_events import parse_event
 from rigs.services import dhcp_client
@@ -82,6 +84,25 @@ def test_captures() -> None:
             inner = pcap.ip_packet(found.linktype, captured.data)
             if inner is not None:
                 pcap.datagram(inner)
+                pcap.sealed_octets(inner)
         return found
 
-    fuzz("pcap", read, [head + packet + packet, head], refusal=RemoteError)
+    six = bytes(12) + b"\x86\xdd" + bytes.fromhex("6000000000402b40") + bytes(32)
+    six += bytes.fromhex("3c020201") + bytes(20) + bytes.fromhex("1102c910") + bytes(28)
+    other = struct.pack("<IIII", 1, 3, len(six), len(six)) + six
+    fuzz("pcap", read, [head + packet + other, head + other], refusal=RemoteError)
+
+
+def test_downloads() -> None:
+    clock = {"realtime_ns": 10**18, "offset_ns": 10**17, "width_ns": 100}
+    end = {"flow": "download", "role": "receive", "rate_octets_s": 9, "connected_ns": None}
+    end |= {"octets": 20, "retransmissions": 1, "error": "", "rows": 2}
+    header = {"format": FORMAT, "byteorder": "little", "clock": [clock, clock], "quiet_ns": 10**17}
+    header["transfers"] = [end]
+    record = json.dumps(header).encode() + b"\n" + struct.pack("<4q", 10**18, 10, 10**18 + 9, 10)
+
+    def read(octets: bytes) -> object:
+        found = transfers.decode(octets)
+        return [transfers.figures(one, None, Window(5, 10**17)) for one in found]
+
+    fuzz("transfers", read, [record], refusal=RemoteError)
