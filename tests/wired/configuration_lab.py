@@ -155,6 +155,13 @@ class Lab:
     async def move(self, up: bool = True) -> None:
         """The MN joins the candidate network's link, or leaves it."""
         await self.mn.run("ip", "link", "set", "new", "up" if up else "down")
+        wanted = "forwarding" if up else "disabled"
+
+        async def so() -> bool:
+            done = await self.router.run("bridge", "-j", "link", "show", "dev", "lan-mn")
+            return bool(json.loads(done.stdout)[0]["state"] == wanted)
+
+        await eventually(so)
 
     async def start(self, **config: Any) -> AgentProcess:
         """Start the configuration agent."""
@@ -190,6 +197,15 @@ class Lab:
     async def withdraw(self, writer: asyncio.StreamWriter, node: Node, number: int = 50) -> None:
         writer.write(encode(number, Withdraw(node.key.name)))
         await self.agent.event("keys.released", key=node.key.name.hex())
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], bound_s: float = 5.0) -> None:
+    """Ask again and again, of a program that does not tell by itself."""
+    for _ in range(int(bound_s / 0.02)):
+        if await holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"not within {bound_s} s")
 
 
 def tcp_socket(namespace: str) -> socket.socket:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
 
-from configuration_lab import ROUTER, Lab, Node, in_lab
+from configuration_lab import ROUTER, Lab, Node, eventually, in_lab
 from services_lab import needs
 
 from mpa_hil.configuration.interface import (
@@ -57,9 +56,11 @@ async def leases(lab: Lab) -> list[list[str]]:
 
 async def written(lab: Lab, *addresses: str) -> None:
     """Wait until the server holds these and no others: it writes its file a little later."""
-    async with asyncio.timeout(5):
-        while [each[2] for each in await leases(lab)] != list(addresses):
-            await asyncio.sleep(0.02)
+
+    async def so() -> bool:
+        return [each[2] for each in await leases(lab)] == list(addresses)
+
+    await eventually(so)
 
 
 def test_a_lease_ahead_of_the_move_and_the_same_after_it(tmp_path: Path) -> None:
