@@ -99,7 +99,7 @@ class AuthenticationAgent:
             pana.Rejected: self._on_over,
             pana.Ended: self._on_over,
             pana.Lost: self._on_over,
-            pana.BecameServing: lambda event, now: self._whereabouts.serving(event),
+            pana.BecameServing: self._on_serving,
             pana.AddressChanged: lambda event, now: self._whereabouts.moved(event),
             pana.Changed: lambda event, now: self._changed.add(event.session_id),
             pana.Answered: lambda event, now: None,
@@ -292,6 +292,12 @@ class AuthenticationAgent:
         association = self.associations.get(event.session_id)
         if association is not None:
             self._end(association, reason, now)
+
+    def _on_serving(self, event: pana.BecameServing, now: Instant) -> None:
+        self._whereabouts.serving(event)
+        association = self.associations.get(event.session.session_id)
+        if association is not None:
+            self._deliveries.presence(association, True, now)
 
     def _on_question(self, association: Association, source: Endpoint) -> None:
         session = self._paa.session(association.session_id)

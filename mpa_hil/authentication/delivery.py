@@ -50,6 +50,7 @@ class Deliveries:
         self._lines: dict[str, distributor.Distributor] = {}
         self._points: dict[str, str] = {}
         self._agents: list[tuple[Recipient, bytes]] = []
+        self._routers: set[str] = set()
         self._declined: dict[bytes, str] = {}
         self._soonest_ns: int | None = None
         """No distributor has anything to do before; `expire` at this time finds the next."""
@@ -57,6 +58,8 @@ class Deliveries:
             if recipient.name in self._lines:
                 raise LocalError("two recipients of keys have this name", where=recipient.name)
             self._lines[recipient.name] = distributor.Distributor(name, recipient.name, tuning)
+            if recipient.usage is Usage.MN_AR:
+                self._routers.add(recipient.name)
             for peer in recipient.peers:
                 if recipient.usage is not Usage.PMK:
                     self._agents.append((recipient, peer))
@@ -107,6 +110,13 @@ class Deliveries:
             self._declined.pop(name, None)
             outputs = self._lines[where.recipient].withdraw(name, now)
             self._carry_out(where.recipient, outputs, now)
+
+    def presence(self, association: Association, present: bool, now: Instant) -> None:
+        """Tell the access routers that an MN came, or left: it may be held for (R61, R62)."""
+        for name, where in association.keys.items():
+            if where.recipient in self._routers:
+                outputs = self._lines[where.recipient].presence(name, present)
+                self._carry_out(where.recipient, outputs, now)
 
     def connected(self, recipient: str, now: Instant) -> None:
         """A connection to a recipient stands."""
@@ -164,6 +174,9 @@ class Deliveries:
                 self._settled(output.name, now)
             elif isinstance(output, distributor.Seen):
                 self._seen(output.name, output.present, now)
+                association = self._associations.of_key(output.name)
+                if association is not None:
+                    self.presence(association, output.present, now)
             elif isinstance(output, distributor.Ready):
                 self._emit(RecipientReady(recipient, output.held))
             else:

@@ -1,9 +1,10 @@
-"""The file in which an AA keeps its associations: each change a line, made anew when it grows.
+"""The file in which an agent keeps what must outlive it (an AA its associations, an access router
+its sessions): each change a line, made anew when it grows.
 
 A line is the first 16 hexadecimal digits of the SHA-256 of what follows, a space, and a JSON array
-of session id and record (null: the association is over). The last line for a session counts.
+of session id and record (null: the session is over). The last line for a session counts.
 
-A line is handed to the kernel before anything that follows from it leaves the AA, so killing the AA
+A line is handed to the kernel before anything that follows from it leaves the agent, so killing it
 loses nothing; it reaches the disk soon after, in one go with others. The file is its owner's alone
 (mode 0600), as it holds keys, and is replaced in one step (rename) when it is made anew.
 """
@@ -18,8 +19,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
-from mpa_hil.authentication.record import Record
 from mpa_hil.errors import LocalError
 
 _DIGEST_DIGITS = 16
@@ -31,6 +32,13 @@ _SYNC_S = 0.05
 """Changes within this time reach the disk together."""
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Record(Protocol):
+    """What is kept of one session."""
+
+    def values(self) -> dict[str, object]:
+        """As JSON has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +150,7 @@ class Journal:
 
     def _fault(self, error: OSError) -> LocalError:
         return LocalError(
-            f"the associations cannot be kept: {error.strerror}", where=str(self._path)
+            f"what must outlive the agent cannot be kept: {error.strerror}", where=str(self._path)
         )
 
 

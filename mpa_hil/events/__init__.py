@@ -126,6 +126,7 @@ from .run import (
     RunStarted,
     Verdict,
 )
+from .tunnel import TunnelEvent
 
 AnyEvent = (
     RunStarted
@@ -224,6 +225,7 @@ AnyEvent = (
     | CaGone
     | CaDiscarded
     | CaLeases
+    | TunnelEvent
     | FlowReady
     | FlowQuiet
     | FlowDone
@@ -338,6 +340,7 @@ __all__ = [
     "RunFinished",
     "RunStarted",
     "TriggerFired",
+    "TunnelEvent",
     "Verdict",
     "WpaEvent",
     "tag",

@@ -171,6 +171,14 @@ class Distributor:
             return ()  # the inventory of the next connection finds it
         return (self._ask(Withdraw(name), now),)
 
+    def presence(self, name: bytes, present: bool) -> tuple[Output, ...]:
+        """Tell the recipient that the MN of this key came or left. Said once: it matters now, or
+        not at all."""
+        if not self._greeted or not self.is_held(name):
+            return ()
+        self._sequence += 1
+        return (Transmit(encode(self._sequence, Presence(name, present))),)
+
     def connected(self, now: Instant) -> tuple[Output, ...]:
         """A connection stands, and both certificates were right."""
         self._reset()

@@ -103,7 +103,16 @@ class Refused:
     reason: str
 
 
-Output = Transmit | Close | Apply | Release | Refused
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The MN of a key came to the network, or left it: the authentication agent has it from an
+    access point, or from the MN."""
+
+    key: HeldKey
+    present: bool
+
+
+Output = Transmit | Close | Apply | Release | Refused | Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +244,10 @@ class Holder:
             yield from self._release(sequence, message.name, End.WITHDRAWN)
         elif isinstance(message, Inventory):
             yield from self._inventory(sequence)
+        elif isinstance(message, Presence):
+            key = self._keys.get(message.name)
+            if key is not None:
+                yield Seen(key, message.present)
         else:
             yield from self._give_up(f"{type(message).__name__} from an authentication agent")
 

@@ -110,7 +110,8 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """The MN of this key associated with this point of attachment, or left it (EP to AA)."""
+    """The MN of this key is here, or has left: said by an access point (EP to AA), and passed on
+    to whoever has the MN's traffic in hand (AA to AR), by the name of the key that each holds."""
 
     name: bytes
     present: bool

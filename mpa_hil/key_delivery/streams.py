@@ -185,6 +185,9 @@ class Keeper(Protocol):
     def refused(self, refusal: held.Refused) -> None:
         """A key was declined; for the log."""
 
+    def seen(self, key: held.HeldKey, present: bool) -> None:
+        """The MN of a key came to the network, or left it."""
+
     def connection(self, up: bool, reason: str) -> None:
         """The authentication agent came or went, or somebody else was sent away."""
 
@@ -328,6 +331,8 @@ class RecipientServer:
                         self._current.writer.transport.abort()
                 elif isinstance(output, held.Refused):
                     self._keeper.refused(output)
+                elif isinstance(output, held.Seen):
+                    self._keeper.seen(output.key, output.present)
                 else:
                     failure = await self._carry_out(output)
                     outputs += self.holder.done(failure, self._clock())

@@ -28,7 +28,7 @@ KeyPair = Callable[[], tuple[bytes, bytes]]
 """Makes a WireGuard private key with its public one."""
 
 _LOWEST_SPI = 0x1000
-_UNCHECKED = frozenset((State.TUNNELLED, State.HOLDING, State.DIRECT))
+_UNCHECKED = frozenset((State.TUNNELLED, State.HOLDING, State.BICASTING, State.DIRECT))
 """States in which the address is known to be its MN's: it need not be checked again."""
 
 

@@ -39,7 +39,9 @@ _CUES = {
 """What is asked of a session that stands; the other kinds make one."""
 _SETTING_UP = frozenset((Order.INSTALL, Order.PREPARE))
 _KINDS: dict[int, Kind] = {kind.value: kind for kind in Kind}
-_FATAL = frozenset((Order.INSTALL, Order.PREPARE, Order.DIRECT, Order.RESUME, Order.MOVE))
+_FATAL = frozenset(
+    (Order.INSTALL, Order.PREPARE, Order.DIRECT, Order.RESUME, Order.RESTAGE, Order.MOVE)
+)
 """What leaves a session in no state at all when the kernel refuses: it goes, whole."""
 
 
@@ -197,9 +199,8 @@ class RouterTunnels:
             why = "forwarding starts by request from where it goes to"
             return self._refuse_of(request, Code.NOT_YOURS, why, now)
         session.used_ns = now.monotonic_ns
-        if session.wish.bicast and kind is Kind.DISABLE and session.state is State.TUNNELLED:
-            self._expect_leave(session, asked)
-            return (self._answer(asked, OK, (), now),)
+        if session.wish.bicast and kind is Kind.DISABLE:
+            cue = Cue.BICAST
         step = follow(session.state, cue)
         if step is None:
             why = f"{kind.name} while {session.state.value}"
@@ -266,7 +267,7 @@ class RouterTunnels:
         held_ns = now_ns - session.held_since_ns if before is State.HOLDING else 0
         session.hold_ns = session.linger_ns = NEVER
         outputs: list[RouterOutput] = []
-        if state is State.HOLDING:
+        if state in (State.HOLDING, State.BICASTING):
             session.held_since_ns = now_ns
             session.hold_ns = now_ns + session.wish.hold_ms * _NS_PER_MS
         elif state is State.DIRECT:

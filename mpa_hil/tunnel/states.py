@@ -15,6 +15,8 @@ class State(Enum):
     """Through the tunnel, to where the MN is. The router proxies for its addresses (R59)."""
     HOLDING = "holding"
     """They wait, in the kernel (R18, R23, R73)."""
+    BICASTING = "bicasting"
+    """Both through the tunnel and onto the link; nothing is held (R74)."""
     DIRECT = "direct"
     """Straight onto the link; nothing is proxied. The tunnel still takes what is on its way up."""
     DETAINED = "detained"
@@ -31,6 +33,7 @@ class Cue(Enum):
     FREE = "address free"
     TAKEN = "address in use"
     DISABLE = "disable"
+    BICAST = "disable, while bicasting"
     ENABLE = "enable"
     ARRIVED = "arrived"
     """The MN says so, on the link (R61)."""
@@ -70,6 +73,10 @@ class Order(Enum):
     DIRECT = "direct"
     """One message: what waited goes onto the link, in order, and so does what follows; nothing is
     proxied any more. The tunnel stays for stragglers on their way up."""
+    BICAST = "bicast"
+    """One message: packets go through the tunnel and, copied, onto the link."""
+    RESTAGE = "restage"
+    """After BICAST: through the tunnel alone."""
     RESUME = "resume"
     """What waited goes through the tunnel, in order, and so does what follows."""
     MOVE = "move"
@@ -90,7 +97,7 @@ class Step(NamedTuple):
 
 
 _ENDS = (Cue.DELETE, Cue.EXPIRED, Cue.WITHDRAWN, Cue.REPLACED, Cue.EVICTED, Cue.STOPPED, Cue.FAILED)
-_STANDING = (State.TUNNELLED, State.HOLDING, State.DIRECT, State.DETAINED)
+_STANDING = (State.TUNNELLED, State.HOLDING, State.BICASTING, State.DIRECT, State.DETAINED)
 
 TRANSITIONS: dict[tuple[State, Cue], Step] = {
     (State.CHECKING, Cue.FREE): Step(Order.INSTALL, State.TUNNELLED),
@@ -99,6 +106,12 @@ TRANSITIONS: dict[tuple[State, Cue], Step] = {
     (State.TUNNELLED, Cue.ENABLE): Step(None, State.TUNNELLED),
     (State.TUNNELLED, Cue.ARRIVED): Step(Order.DIRECT, State.DIRECT),
     (State.TUNNELLED, Cue.ASSOCIATED): Step(Order.DIRECT, State.DIRECT),
+    (State.TUNNELLED, Cue.BICAST): Step(Order.BICAST, State.BICASTING),
+    (State.BICASTING, Cue.BICAST): Step(None, State.BICASTING),
+    (State.BICASTING, Cue.ENABLE): Step(Order.RESTAGE, State.TUNNELLED),
+    (State.BICASTING, Cue.LIMIT): Step(Order.RESTAGE, State.TUNNELLED),
+    (State.BICASTING, Cue.ARRIVED): Step(Order.DIRECT, State.DIRECT),
+    (State.BICASTING, Cue.ASSOCIATED): Step(Order.DIRECT, State.DIRECT),
     (State.HOLDING, Cue.DISABLE): Step(None, State.HOLDING),
     (State.HOLDING, Cue.ENABLE): Step(Order.RESUME, State.TUNNELLED),
     (State.HOLDING, Cue.LIMIT): Step(Order.RESUME, State.TUNNELLED),

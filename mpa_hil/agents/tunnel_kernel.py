@@ -1,0 +1,208 @@
+"""Carries out in the kernel what the access router's tunnel machine orders."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mpa_hil.errors import MpaError
+from mpa_hil.kernel.hold import Backlog
+from mpa_hil.kernel.netlink import RouteSocket
+from mpa_hil.kernel.router_tunnel import RouterLink, RouterTunnel
+from mpa_hil.kernel.state import KernelState
+from mpa_hil.kernel.tunnel_plan import Esp, Plain, Protection, TunnelPlan, WireGuard
+from mpa_hil.tunnel.interface import Code, EspKeys, WireGuardKeys
+from mpa_hil.tunnel.outputs import Act
+from mpa_hil.tunnel.sessions import Session
+from mpa_hil.tunnel.states import Order
+
+DEVICE = "mpat"
+"""Tunnels are `mpat` and the session's number; what holds packets, `mpaq` and `mpar` and that."""
+_AGAIN_NS = 5_000_000
+"""Between looks at whether what was released has left."""
+_PATIENCE_NS = 2_000_000_000
+"""What has not left by then never will."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """One tunnel, and what is still to be done about packets that waited."""
+
+    tunnel: RouterTunnel
+    released: bool = False
+    """Something waits or waited in the hold device: it must be given the time to leave."""
+    again_ns: int = 0
+    """When to look whether it has; 0: nothing is under way."""
+    until_ns: int = 0
+
+
+class TunnelKernel:
+    """The tunnels of one router, by session number.
+
+    Args:
+        interface: the link.
+        check_ms: how long the owner of an address has to say that it is.
+
+    Raises:
+        MachineError: no such interface, not root, or the kernel lacks something.
+    """
+
+    def __init__(self, interface: str, check_ms: int) -> None:
+        self._route = RouteSocket()
+        self._state = KernelState(self._route)
+        self._link = RouterLink(self._state, interface)
+        self.mac: bytes = self._link.link_layer
+        """The router's, on the link."""
+        self._tunnels: dict[int, _Held] = {}
+        self._leaving: dict[int, _Held] = {}
+        """Taken away but for packets on their way out."""
+        self._busy = False
+        """Something is to be finished."""
+
+    def act(self, act: Act) -> str:
+        """Carry one out; why not, or an empty text."""
+        number, order = act.session.number, act.order
+        try:
+            if order is Order.HOLD:
+                held = self._tunnels[number]
+                if held.again_ns:
+                    self._restage(held, held.until_ns)
+                held.tunnel.hold()
+                held.released = True
+            elif order is Order.BICAST:
+                held = self._tunnels[number]
+                held.tunnel.bicast()
+                held.released = True
+            elif order is Order.RESTAGE:
+                held = self._tunnels[number]
+                self._look_again(held)
+                self._restage(held, time.monotonic_ns())
+            elif order is Order.DIRECT:
+                held = self._tunnels[number]
+                held.tunnel.direct()
+                held.released, held.again_ns = True, 0
+            elif order is Order.RESUME:
+                held = self._tunnels[number]
+                held.tunnel.resume()
+                self._look_again(held)
+            elif order in (Order.INSTALL, Order.PREPARE):
+                self._install(act.session)
+            elif order is Order.MOVE and act.outer is not None:
+                self._tunnels[number].tunnel.move(act.outer)
+            elif order is Order.REMOVE:
+                self._remove(number)
+        except (MpaError, ValueError) as error:
+            return str(error)
+        return ""
+
+    def check(self, session: Session, checked: Callable[[Code | None], None]) -> None:
+        """Has anybody on the link the session's addresses? `checked` is called later, once."""
+        asyncio.get_running_loop().call_soon(checked, None)
+
+    def backlog(self, number: int) -> Backlog | None:
+        """What a session's hold device has and has counted; None: there is none."""
+        held = self._tunnels.get(number)
+        if held is None:
+            return None
+        with contextlib.suppress(MpaError):
+            return held.tunnel.backlog()
+        return None
+
+    def next_deadline(self) -> int | None:
+        """Monotonic nanoseconds of the next thing to finish, None while there is nothing."""
+        busy = (*self._tunnels.values(), *self._leaving.values()) if self._busy else ()
+        return min((held.again_ns for held in busy if held.again_ns), default=None)
+
+    def expire(self, now_ns: int) -> None:
+        """Finish what is due."""
+        for held in self._tunnels.values():
+            if 0 < held.again_ns <= now_ns:
+                self._restage(held, now_ns)
+        for number, held in tuple(self._leaving.items()):
+            if held.again_ns <= now_ns:
+                self._settle(number, held, now_ns)
+        self._busy = bool(self._leaving) or any(h.again_ns for h in self._tunnels.values())
+
+    def close(self, keep: bool) -> None:
+        """End; unless it is to be kept, everything goes."""
+        if not keep:
+            for held in (*self._tunnels.values(), *self._leaving.values()):
+                with contextlib.suppress(MpaError):
+                    held.tunnel.remove()
+            self._state.close()
+        self._route.close()
+
+    def _install(self, session: Session) -> None:
+        left = self._leaving.pop(session.number, None)
+        if left is not None:  # its names are needed
+            left.tunnel.remove()
+        wish = session.wish
+        plan = TunnelPlan(
+            f"{DEVICE}{session.number}",
+            session.router,
+            wish.outer,
+            wish.inner,
+            _protection(session),
+            session.mtu,
+            wish.hold_octets,
+        )
+        tunnel = RouterTunnel(self._link, plan, wish.mac, capture=not session.detained)
+        tunnel.create()
+        self._tunnels[session.number] = _Held(tunnel)
+
+    def _remove(self, number: int) -> None:
+        """What waited is given the time to leave, onto the link."""
+        held = self._tunnels.pop(number, None)
+        if held is None:
+            return
+        if not held.released or held.again_ns:
+            held.tunnel.remove()
+            return
+        held.tunnel.direct()
+        self._look_again(held)
+        self._leaving[number] = held
+        self._settle(number, held, time.monotonic_ns())
+
+    def _look_again(self, held: _Held) -> None:
+        now_ns = time.monotonic_ns()
+        held.again_ns, held.until_ns = now_ns + _AGAIN_NS, now_ns + _PATIENCE_NS
+        self._busy = True
+
+    def _restage(self, held: _Held, now_ns: int) -> None:
+        """After RESUME: ready to hold again, once everything has left."""
+        if held.tunnel.restage():
+            held.released, held.again_ns = False, 0
+        elif now_ns >= held.until_ns:
+            held.again_ns = 0
+        else:
+            held.again_ns = now_ns + _AGAIN_NS
+
+    def _settle(self, number: int, held: _Held, now_ns: int) -> None:
+        if held.tunnel.settle():
+            del self._leaving[number]
+        elif now_ns >= held.until_ns:
+            del self._leaving[number]
+            held.tunnel.remove()
+        else:
+            held.again_ns = now_ns + _AGAIN_NS
+
+
+def _protection(session: Session) -> Protection:
+    keys = session.keys
+    if isinstance(keys, EspKeys):
+        return Esp(keys.to_router_spi, keys.to_node_spi, keys.to_router, keys.to_node)
+    if isinstance(keys, WireGuardKeys):
+        private, peer = session.private, keys.peer_public
+        return WireGuard(private, peer, keys.preshared, session.port, keys.peer_port)
+    return Plain()
+
+
+def key_pair() -> tuple[bytes, bytes]:
+    """A new private key for WireGuard (X25519), and the public one."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    key = X25519PrivateKey.generate()
+    return key.private_bytes_raw(), key.public_key().public_bytes_raw()

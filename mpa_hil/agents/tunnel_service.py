@@ -1,0 +1,274 @@
+"""The access router's tunnels as a service: the machine with sockets, kernel, file and clock.
+
+From a DISABLE or ARRIVED to its answer there are: one HMAC, one send of prepared netlink bytes, one
+HMAC, one send. Counters, file and events come afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from mpa_hil.agents.access_router_config import TunnelAgentSettings
+from mpa_hil.agents.stdio import Console, Json
+from mpa_hil.agents.tunnel_log import TunnelLog, listed
+from mpa_hil.agents.udp_ports import UdpPort
+from mpa_hil.authentication.journal import Journal
+from mpa_hil.errors import DecodeError
+from mpa_hil.kernel.hold import Backlog
+from mpa_hil.key_delivery.streams import instant
+from mpa_hil.mobility.interface import NS_PER_S, Address, Endpoint, Send
+from mpa_hil.signalling.client import NamedSecret
+from mpa_hil.tunnel.interface import Code
+from mpa_hil.tunnel.outputs import Act, Changed, RouterOutput
+from mpa_hil.tunnel.record import Record, record, restored
+from mpa_hil.tunnel.router import RouterTunnels
+from mpa_hil.tunnel.sessions import Session
+from mpa_hil.tunnel.states import Cue, Order, State
+
+_NOTHING = Backlog(0, 0, 0, 0, 0)
+
+Checked = Callable[[Code | None], None]
+
+
+class Kernel(Protocol):
+    """What carries orders out: `tunnel_kernel.TunnelKernel`."""
+
+    def act(self, act: Act) -> str:
+        """Carry one out; why not, or an empty text."""
+
+    def check(self, session: Session, checked: Checked) -> None:
+        """Has anybody on the link the session's addresses? `checked` is called later, once."""
+
+    def backlog(self, number: int) -> Backlog | None:
+        """What a session's hold device has and has counted; None: there is none."""
+
+    def next_deadline(self) -> int | None:
+        """Monotonic nanoseconds of the next thing to finish."""
+
+    def expire(self, now_ns: int) -> None:
+        """Finish what is due."""
+
+    def close(self, keep: bool) -> None:
+        """End; unless it is to be kept, everything goes."""
+
+
+class TunnelService:
+    """One access router's tunnels on the running event loop.
+
+    Args:
+        own: the router's addresses, to listen on.
+
+    Raises:
+        MachineError: a port cannot be had.
+        LocalError: the file of sessions cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: TunnelAgentSettings,
+        own: tuple[Address, ...],
+        machine: RouterTunnels,
+        kernel: Kernel,
+        console: Console,
+    ) -> None:
+        self._settings = settings
+        self._machine = machine
+        self._kernel = kernel
+        self._console = console
+        self._log = TunnelLog(console)
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ns = 0
+        self._arrived_ns = 0
+        """When the datagram that is being worked on came; 0: none is."""
+        self._holding: dict[int, Backlog] = {}
+        """The hold device's counters when it began to hold."""
+        self._journal = Journal(settings.store) if settings.store is not None else None
+        self._ports: dict[int, UdpPort] = {}
+        self._swept = 0
+        try:
+            for address in own:
+                port = UdpPort(address, settings.port, self._on_datagram, self._arm)
+                self._ports[address.version] = port
+        except BaseException:
+            self._close_ports()
+            raise
+
+    def start(self, swept: int) -> None:
+        """Take up what the process before this one left, and say that we are here."""
+        kept, dropped = self._restore()
+        self._arm()
+        self._console.emit(
+            "tunnel.ready",
+            interface=self._settings.interface,
+            port=self._settings.port,
+            restored=kept,
+            dropped=dropped,
+            swept=swept,
+        )
+
+    async def run(self) -> None:
+        """Bring the file of sessions to the disk now and then, until cancelled."""
+        if self._journal is not None:
+            await self._journal.run()
+        else:
+            await asyncio.Event().wait()
+
+    def close(self, keep: bool) -> None:
+        """End. Unless they are to be kept for the next process, all sessions go."""
+        if not keep:
+            self._carry_out(self._machine.stop(instant()))
+        if self._timer is not None:
+            self._timer.cancel()
+        self._close_ports()
+        if self._journal is not None:
+            self._journal.close()
+        self._log.flush()
+
+    # Keys
+
+    def key_added(self, key: NamedSecret, owner: str) -> None:
+        """The authentication agent delivered a key.
+
+        Raises:
+            LocalError: its name begins as another's.
+        """
+        self._carry_out(self._machine.key_added(key, owner, instant()))
+        self._arm()
+
+    def key_withdrawn(self, name: bytes) -> None:
+        """A key is over."""
+        self._carry_out(self._machine.key_withdrawn(name, instant()))
+        self._arm()
+
+    def seen(self, name: bytes, present: bool) -> None:
+        """The MN of a key came to an access point of the link, or left it (R62)."""
+        self._carry_out(self._machine.seen(name, present, instant()))
+        self._arm()
+
+    def sessions(self) -> list[Json]:
+        """All of them."""
+        return [listed(session) for session in self._machine.sessions]
+
+    # What comes and goes
+
+    def _on_datagram(self, datagram: bytes, source: Endpoint) -> None:
+        now = instant()
+        self._arrived_ns = now.monotonic_ns
+        self._carry_out(self._machine.receive(datagram, source, now))
+        self._arrived_ns = 0
+
+    def _carry_out(self, outputs: tuple[RouterOutput, ...]) -> None:
+        """Kernel and answers first; the rest when who waits for the answers has had his turn."""
+        later: list[tuple[RouterOutput, int, int]] = []
+        stack = list(reversed(outputs))
+        while stack:
+            output = stack.pop()
+            if isinstance(output, Act):
+                if output.order is Order.CHECK:
+                    self._check(output.session)
+                    continue
+                failure = self._kernel.act(output)
+                stack.extend(reversed(self._machine.acted(output, failure, instant())))
+            elif isinstance(output, Send):
+                port = self._ports.get(output.destination.address.version)
+                if output.datagram and port is not None:
+                    port.send(output.datagram, output.destination)
+            else:
+                now_ns = time.monotonic_ns()
+                taken_ns = now_ns - self._arrived_ns if self._arrived_ns else 0
+                later.append((output, now_ns, taken_ns))
+        if later:
+            os.sched_yield()
+            for output, at_ns, taken_ns in later:
+                self._tell(output, at_ns, taken_ns)
+
+    def _tell(self, output: RouterOutput, at_ns: int, taken_ns: int) -> None:
+        if not isinstance(output, Changed):
+            self._log.say(output)
+            return
+        number, now = output.session.number, instant()
+        if output.state is State.HOLDING:
+            self._holding[number] = self._kernel.backlog(number) or _NOTHING
+        before, after = _NOTHING, _NOTHING
+        if output.before is State.HOLDING:
+            before = self._holding.pop(number, _NOTHING)
+            after = self._kernel.backlog(number) or before
+        self._keep(output.session, record(output.session, now))
+        self._log.changed(output, at_ns, taken_ns, before, after)
+
+    def _check(self, session: Session) -> None:
+        began_ns = time.monotonic_ns()
+
+        def checked(fault: Code | None) -> None:
+            self._log.checked(session, fault, time.monotonic_ns() - began_ns)
+            self._carry_out(self._machine.checked(session, fault, instant()))
+            self._arm()
+
+        self._kernel.check(session, checked)
+
+    def _arm(self) -> None:
+        dues = (self._machine.next_deadline(), self._kernel.next_deadline())
+        due_ns = min((due for due in dues if due is not None), default=None)
+        if due_ns is None or (self._timer is not None and self._timer_ns <= due_ns):
+            return  # a timer that fires too early arms itself again
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_ns = due_ns
+        delay_s = max((due_ns - time.monotonic_ns()) / NS_PER_S, 0.0)
+        self._timer = self._loop.call_later(delay_s, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = instant()
+        self._kernel.expire(now.monotonic_ns)
+        self._carry_out(self._machine.expire(now))
+        self._arm()
+
+    # The file
+
+    def _keep(self, session: Session, kept: Record | None) -> None:
+        if self._journal is not None:
+            self._journal.write([(session.number, kept)])
+
+    def _restore(self) -> tuple[int, int]:
+        """Make again what can be made again; how much, and how much not."""
+        if self._journal is None:
+            return 0, 0
+        found = self._journal.load()
+        if found.damage:
+            self._console.emit("tunnel.store", reason=found.damage)
+        kept = 0
+        for values in found.records:
+            session = None
+            with contextlib.suppress(DecodeError):
+                session = restored(values, instant())
+            if session is None:
+                self._forget(values)
+                continue
+            act = Act(Order.INSTALL, session, Cue.FREE, State.TUNNELLED)
+            failure = self._kernel.act(act)
+            if failure:
+                self._console.emit(
+                    "tunnel.failed", session=session.number, order="install", error=failure
+                )
+                self._forget(values)
+                continue
+            self._machine.restore(session, instant())
+            kept += 1
+        return kept, len(found.records) - kept
+
+    def _forget(self, values: object) -> None:
+        number = values.get("number") if isinstance(values, dict) else None
+        if isinstance(number, int) and self._journal is not None:
+            self._journal.write([(number, None)])
+
+    def _close_ports(self) -> None:
+        for port in self._ports.values():
+            port.close()
+        self._ports.clear()
