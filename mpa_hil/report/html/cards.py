@@ -32,9 +32,9 @@ def _verdict(summary: Summary) -> Markup:
         return el("div", None, el("b", None, said), class_=f"verdict {kind}")
     if summary.verdict.given:
         made = [check for check in summary.verdict.checks if check.passed]
-        names = ", ".join(check.name for check in made)
-        said = f"These figures passed {'all checks' if len(made) > 1 else 'the check'} made"
-        return el("div", None, el("b", None, f"{said}: "), f"{names}.", class_="verdict good")
+        names = ", ".join(check.name for check in made) or "none could be made"
+        said = "These figures passed every check that was made: "
+        return el("div", None, el("b", None, said), f"{names}.", class_="verdict good")
     reasons = [el("li", None, reason) for reason in summary.verdict.refused]
     return el(
         "div",
@@ -57,12 +57,18 @@ def _card(name: str, scheme: Scheme) -> Markup:
         ("MOS down / up", f"{_mos(runs, 'downlink')} / {_mos(runs, 'uplink')}"),
         ("measured", told),
     ]
-    big = ms(down) if down is not None else MISSING
     return el(
         "div",
         None,
         el("h3", None, name),
-        el("div", None, big, el("small", None, " ms blackout down"), class_="big"),
+        el(
+            "div",
+            None,
+            ms(down),
+            el("small", None, " ms") if down is not None else None,
+            class_="big",
+        ),
+        el("div", None, "blackout down", class_="dim"),
         el("dl", None, [[el("dt", None, key), el("dd", None, text)] for key, text in rows]),
         class_="card",
     )
@@ -89,8 +95,7 @@ def _mos(runs: Sequence[Run], way: Direction) -> str:
 
 def _bar(trace: Trace) -> Markup | None:
     total_ms = trace.run.phases_ms.get("total")
-    title = f"Phases of {trace.scheme}, run {trace.place}"
-    drawn = dots.bar(trace.run.phases_ms, title)
+    drawn = dots.bar(trace.run.phases_ms)
     if drawn is None or total_ms is None:
         return None
     name = el("b", None, trace.scheme)

@@ -19,7 +19,9 @@ from mpa_hil.report.summary import (
     PHASES as NAMES,
 )
 
-WIDTH, LEFT, RIGHT, ROW, HEAD, FOOT = 900.0, 190.0, 96.0, 34.0, 10.0, 42.0
+_NAMED = 0.12
+"""A phase has its name in a bar from this share of the whole on."""
+WIDTH, LEFT, RIGHT, ROW, HEAD, FOOT = 900.0, 190.0, 170.0, 34.0, 10.0, 42.0
 _SWAY = 18.0
 """Dots of one row are spread over so many pixels, so that equal ones can be told apart."""
 
@@ -94,6 +96,8 @@ def _row(
         at = x(found.median)
         parts.append(el("line", x1=at, y1=y - 12, x2=at, y2=y + 12, class_="median"))
     shown = f"{found.median:.1f}"
+    if count > 1:
+        shown += f" ({found.minimum:.1f}..{found.maximum:.1f})"
     parts.append(el("text", None, shown, x=WIDTH - 4, y=y + 4, class_="figure end"))
     return parts
 
@@ -111,20 +115,16 @@ def parts_of(phases_ms: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(known, key=lambda one: order.get(one[0], len(order)))
 
 
-def bar(phases_ms: Mapping[str, float], title: str) -> Markup | None:
+def bar(phases_ms: Mapping[str, float]) -> Markup | None:
     """One handover's phases side by side, over the whole width; None when it has none."""
     parts = parts_of(phases_ms)
     whole = sum(ms for _, ms in parts)
     if not whole:
         return None
-    at, drawn = 0.0, []
+    drawn = []
     for name, took_ms in parts:
-        style, width = phase_style(name), WIDTH * took_ms / whole
-        tip = f"{style.label}: {took_ms:.3f} ms, {100 * took_ms / whole:.1f} %"
-        inner = [el("title", None, tip), el("rect", x=at, y=0, width=width, height=26)]
-        if width > 7 * len(style.label) + 8:
-            inner.append(el("text", None, style.label, x=at + width / 2, y=17, class_="mid"))
-        drawn.append(el("g", None, inner, style=f"--c:var(--{style.colour})"))
-        at += width
-    box = {"viewBox": f"0 0 {WIDTH:.0f} 26"}
-    return el("svg", box, el("title", None, title), drawn, class_="bar", role="img")
+        style, share = phase_style(name), took_ms / whole
+        tip = f"{style.label}: {took_ms:.3f} ms, {100 * share:.1f} %"
+        look = f"--c:var(--{style.colour});flex-grow:{share:.5f}"
+        drawn.append(el("i", None, style.label if share > _NAMED else None, title=tip, style=look))
+    return el("div", None, drawn, class_="bar")

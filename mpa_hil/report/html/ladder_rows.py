@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from mpa_hil.report.html import holes
@@ -118,11 +119,11 @@ def ladder(trace: Trace, scene: Scene) -> Ladder | None:
         return None
     trigger_ns = holes.trigger_ns(trace)
     items: list[Arrow | Remark] = []
-    point = ""
+    point, told = "", {event.type for event in events}
     for number, event in enumerate(events):
         named = scene.point(event)
         point = named or point
-        item = _item(events, number, scene, point)
+        item = _item(events, number, scene, point, told)
         if item is not None:
             items.append(item)
     spans = [p for p in holes.phases(events) if p.start_ns >= events[0].t_ns]
@@ -172,11 +173,14 @@ def _about(events: Sequence[Happening]) -> list[Happening]:
 
 
 def _item(
-    events: Sequence[Happening], number: int, scene: Scene, point: str
+    events: Sequence[Happening], number: int, scene: Scene, point: str, told: AbstractSet[str]
 ) -> Arrow | Remark | None:
+    """How an event is drawn by the first rule that fits; `told` are the types of all events."""
     event = events[number]
     facts = _facts(event)
     for rule in RULES:
+        if isinstance(rule, Message) and rule.unless in told:
+            continue
         if rule.type != event.type or any(str(facts.get(k)) != v for k, v in rule.when.items()):
             continue
         text = _FACTS.vformat(rule.text, (), facts).strip()
@@ -195,7 +199,7 @@ def _item(
 
 def _facts(event: Happening) -> dict[str, object]:
     """An event's fields, with those of tables in it and what a supplicant's message names."""
-    facts: dict[str, object] = {}
+    facts: dict[str, object] = {"outcome": "done"} if event.type == "phase.ended" else {}
     for key, value in event.fields.items():
         if isinstance(value, dict):
             facts.update({str(k): v for k, v in value.items()})
@@ -273,7 +277,7 @@ def _reach(events: Sequence[Happening], scene: Scene, trigger_ns: int | None) ->
     """The next address, got ahead of the switch."""
     for event in events:
         phase, ended = event.text("phase"), event.type == "phase.ended"
-        if ended and phase == "tunnel" and event.text("outcome") in ("", "done"):
+        if ended and phase == "tunnel-setup" and event.text("outcome") in ("", "done"):
             ready = "[nCoA]"
             found.append(Reach(event.t_ns, "[oCoA, nCoA]"))
         if trigger_ns is None or event.t_ns < trigger_ns:

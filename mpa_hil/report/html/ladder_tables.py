@@ -66,20 +66,26 @@ PHASES: Mapping[str, PhaseStyle] = {
     "pre-authentication": PhaseStyle("pre-authentication", "violet", 1),
     "key-installation": PhaseStyle("key installation", "lilac", 1),
     "pre-configuration": PhaseStyle("pre-configuration", "indigo", 2),
-    "tunnel": PhaseStyle("proactive tunnel", "blue", 2),
+    "tunnel-setup": PhaseStyle("tunnel set up", "blue", 2),
+    "staging": PhaseStyle("staging", "sky", 2),
     "binding-update": PhaseStyle("binding update", "teal", 3),
     "decision": PhaseStyle("decision", "grey", 4),
-    "hold": PhaseStyle("hold", "pink", 4),
-    "drain": PhaseStyle("drain", "rose", 4),
-    "switch": PhaseStyle("switch", "orange", 5),
+    "pre-switching": PhaseStyle("pre-switching", "pink", 4),
+    "switching": PhaseStyle("switching", "rose", 5),
     "scan": PhaseStyle("scan", "yellow", 5),
     "authentication": PhaseStyle("authentication", "orange", 5),
     "association": PhaseStyle("association", "amber", 5),
     "eap": PhaseStyle("EAP", "red", 5),
     "four-way": PhaseStyle("4-way handshake", "brown", 5),
-    "dhcp": PhaseStyle("DHCP", "green"),
-    "restore": PhaseStyle("restore", "olive", 6),
+    "arrival": PhaseStyle("arrival", "olive", 6),
+    "acquisition": PhaseStyle("acquisition", "green", 6),
+    "dhcp": PhaseStyle("DHCP", "green", 6),
     "first-packet": PhaseStyle("first packet", "slate", 6),
+    "post-switching": PhaseStyle("post-switching", "sand", 6),
+    "return": PhaseStyle("return", "red"),
+    "restoration": PhaseStyle("restoration", "brown"),
+    "clearing": PhaseStyle("clearing", "grey"),
+    "seeking": PhaseStyle("seeking", "red"),
 }
 
 
@@ -97,6 +103,7 @@ class Message:
         arrives: event types of which the next tells when it arrived; else it is drawn level.
         left: event types of which the last one before tells when it was sent.
         lasted_ns, lasted_ms: the field that says how long before the event it began.
+        unless: not drawn where the run has an event of this type, which tells it better.
         emphasis: a step forward: drawn stronger.
     """
 
@@ -110,6 +117,7 @@ class Message:
     left: tuple[str, ...] = ()
     lasted_ns: str = ""
     lasted_ms: str = ""
+    unless: str = ""
     emphasis: bool = False
 
 
@@ -212,6 +220,69 @@ RULES: tuple[Message | Note, ...] = (
         both=True,
         lasted_ns="duration_ns",
     ),
+    # Configuration, tunnel and switch at the next network, as the mobile node's phases tell them.
+    Message(
+        "phase.ended",
+        "configuration protocol: nCoA, under the MN-CA key",
+        "MN",
+        "CA",
+        {"phase": "pre-configuration", "outcome": "done"},
+        both=True,
+        emphasis=True,
+    ),
+    Message(
+        "phase.ended",
+        "tunnel management: proactive tunnel, under the MN-AR key",
+        "MN",
+        "AR",
+        {"phase": "tunnel-setup", "outcome": "done"},
+        both=True,
+        emphasis=True,
+    ),
+    Message(
+        "phase.ended",
+        "hold: the old link is drained",
+        "MN",
+        "AR",
+        {"phase": "pre-switching", "outcome": "done"},
+        both=True,
+        unless="tunnel.changed",
+    ),
+    Message(
+        "phase.ended",
+        "arrived: held packets released",
+        "MN",
+        "AR",
+        {"phase": "arrival", "outcome": "done"},
+        both=True,
+        unless="tunnel.changed",
+        emphasis=True,
+    ),
+    Message(
+        "ca.granted",
+        "{method}: {address}",
+        "CA",
+        "AR",
+        both=True,
+        lasted_ns="duration_ns",
+    ),
+    Note("ca.refused", "refused: {reason}", emphasis=True),
+    Note("tunnel.checked", "nobody has the address", when={"free": "True"}),
+    Note("tunnel.checked", "address refused: {reason}", emphasis=True),
+    Note("tunnel.refused", "{request} refused: {reason}", emphasis=True),
+    Note("tunnel.changed", "tunnel stands, {protection}", when={"state": "tunnelled"}),
+    Message("tunnel.changed", "{cause}: packets are held", "MN", HERE, {"state": "holding"}),
+    Message(
+        "tunnel.changed",
+        "{cause}: {held_packets} held packets released",
+        "MN",
+        HERE,
+        {"state": "direct"},
+    ),
+    Note("tunnel.changed", "keeps what comes for oCoA", when={"state": "detained"}),
+    Note("tunnel.changed", "tunnel is gone: {cause}", when={"state": "gone"}),
+    Note("handover.ready", "prepared to level {level}", emphasis=True),
+    Note("handover.finished", "handover over: {outcome}", emphasis=True),
     # The other end of the MN's holding: its own event is of the last acknowledgement.
     Message("hold.started", "hold packets", "MN", HERE, {"agent": "hold", "cause": "request"}),
     Message(

@@ -20,7 +20,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def label(value: float) -> str:
-    """A tick's text: thin spaces between thousands, a true minus."""
+    """A tick's text: spaces between thousands, a true minus."""
     text = f"{value:,.0f}" if abs(value) >= 10 or value == int(value) else f"{value:.3g}"
     return text.replace(",", " ").replace("-", "−")
 

@@ -3,7 +3,7 @@
 STYLE = """
 :root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--dim:#5b6570;--line:#d5dae0;--card:#f6f7f9;
 --good:#14743c;--bad:#b3261e;--accent:#0b5cad;--data:#0b5cad;--dead:#d93025;--grid:#e7eaee;
---violet:#8e6bd1;--lilac:#b79be6;--indigo:#5468c9;--blue:#3f8fd9;--teal:#1f9c8f;--grey:#9aa3ad;
+--violet:#8e6bd1;--lilac:#b79be6;--indigo:#5468c9;--blue:#3f8fd9;--sky:#8ac3ee;--sand:#cbb98a;--teal:#1f9c8f;--grey:#9aa3ad;
 --pink:#d669a7;--rose:#e58fb0;--orange:#e8862e;--yellow:#e3c229;--amber:#f0ab2e;--red:#d4573f;
 --brown:#a8744c;--green:#4ba35a;--olive:#8aa23a;--slate:#7389a0}
 @media(prefers-color-scheme:dark){:root{--bg:#14171a;--fg:#e4e8ec;--dim:#9aa5b0;--line:#363d45;
@@ -39,7 +39,7 @@ overflow-wrap:anywhere}
 .wide{overflow-x:auto;margin:8px 0 4px;-webkit-overflow-scrolling:touch}
 svg{display:block;width:100%;height:auto;font-family:inherit;fill:var(--fg)}
 .ladder{min-width:1000px;font-size:11.5px}
-.gaps,.bar{max-width:1000px}.gaps{min-width:560px}
+.gaps{max-width:1000px;min-width:560px}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:8px 22px}
 figure{margin:6px 0}figcaption{font-weight:600;font-size:14px;margin-bottom:3px}
 figcaption span{font-weight:400;color:var(--dim)}
@@ -66,7 +66,7 @@ stroke-linejoin:round}
 .label.strong{font-weight:650}.label.data{fill:var(--data)}
 .when,.wait{text-anchor:end;fill:var(--dim);font-size:10.5px;font-variant-numeric:tabular-nums}
 .wait{font-style:italic;font-size:10px}
-.plot,.gaps,.bar{font-size:11px}
+.plot,.gaps{font-size:11px}
 .frame{fill:none;stroke:var(--line)}.grid{stroke:var(--grid)}
 .tick,.axis{fill:var(--dim)}.mid{text-anchor:middle}.end{text-anchor:end}
 .strip{fill:var(--c)}.shade{fill:var(--c);fill-opacity:.16}
@@ -78,7 +78,10 @@ stroke-linejoin:round}
 .scheme{font-weight:600;font-size:12px}.figure{font-size:12px;font-variant-numeric:tabular-nums}
 .run{fill:var(--data);fill-opacity:.55;stroke:var(--data)}
 .median{stroke:var(--fg);stroke-width:2.5}.interval rect{fill:var(--data);fill-opacity:.18}
-.bar rect{fill:var(--c);fill-opacity:.55;stroke:var(--bg)}
+.bar{display:flex;height:26px;border-radius:4px;overflow:hidden;gap:1px}
+.bar i{flex:1 1 0;min-width:1px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;
+text-align:center;font-style:normal;font-size:12px;line-height:26px;
+background:color-mix(in srgb,var(--c) 55%,var(--bg))}
 .bar-line{display:grid;grid-template-columns:150px 1fr 100px;gap:12px;align-items:center;
 margin:5px 0;font-size:14px}
 .bar-line b{overflow-wrap:anywhere}.bar-line span{text-align:right;
@@ -101,10 +104,15 @@ overflow-x:auto;font-size:12.5px;line-height:1.45}
 details>summary{cursor:pointer;font-weight:600;margin:10px 0}
 footer{color:var(--dim);font-size:13px;margin-top:40px;padding-bottom:30px}
 @media(max-width:600px){main,header,footer{padding-left:14px;padding-right:14px}h1{font-size:23px}
-.bar-line{grid-template-columns:1fr auto}.bar-line svg{grid-column:1/-1;grid-row:2}}
+.bar-line{grid-template-columns:1fr auto}.bar-line .bar{grid-column:1/-1;grid-row:2}
+.bar-line{margin:9px 0;gap:2px 12px}.plot{font-size:14px}}
 @media print{:root{color-scheme:light;--bg:#fff;--fg:#000;--dim:#444;--line:#bbb;--card:#fff;
 --good:#14743c;--bad:#b3261e;--accent:#000;--data:#0b5cad;--dead:#d93025;--grid:#e2e2e2}
 body{font-size:11px}nav{display:none}h2{break-after:avoid;margin-top:18px}h3{break-after:avoid}
+.plots{grid-template-columns:1fr 1fr}.cards{grid-template-columns:repeat(4,1fr);gap:6px}
+.card{padding:6px 8px}.big{font-size:20px}dl{font-size:9.5px}.key,.bar-line{font-size:10px}
+.key{break-after:avoid}section>p,.facts{max-width:none}
+details::details-content{content-visibility:visible;block-size:auto}
 .wide{overflow:visible}.ladder,.gaps{min-width:0}figure,.card,table,.gaps{break-inside:avoid}
 main,header,footer{max-width:none;padding:0}pre{white-space:pre-wrap;font-size:8.5px}
 table{font-size:9.5px}.ladder{max-height:24cm;width:auto;margin:0 auto}

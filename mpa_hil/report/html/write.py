@@ -15,7 +15,10 @@ from radios.errors import MpaError
 
 REPORT = "report.html"
 LAB = "lab.toml"
-_SECRET = re.compile(r"^(\s*(?:key|psk|radius_secret)\s*=).*$", re.MULTILINE)
+_SECRET = re.compile(
+    r"""^(\s*(?:psk|radius_secret|key(?=\s*=\s*['"][0-9A-Fa-f]{32,}['"]))\s*=).*$""", re.MULTILINE
+)
+"""A key that is no path of a file, and everything that is a secret by its name."""
 
 
 def write(folder: Path, summary: Summary) -> Path:
@@ -48,16 +51,21 @@ def write(folder: Path, summary: Summary) -> Path:
 
 
 def _lab(path: Path, notes: list[str]) -> tuple[Scenario | None, str]:
-    """The lab file, and its text as the page shows it: without secrets, though it may have some."""
+    """The lab file, and its text as the page shows it."""
     if not path.is_file():
         return None, ""
     try:
-        described = labs.load(path, ())
-        return described, labs.to_toml(described, secrets=False)
+        text = without_secrets(path.read_text(encoding="utf-8", errors="replace"))
+    except OSError as error:
+        notes.append(f"{path.name} cannot be read ({error.strerror})")
+        return None, ""
+    try:
+        return labs.load(path, ()), text
     except MpaError as error:
         notes.append(f"{path.name} cannot be used ({error.what}): boxes have their own names")
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None, ""
-    return None, _SECRET.sub(r"\1 (left out)", text)
+        return None, text
+
+
+def without_secrets(text: str) -> str:
+    """A lab file's text to be shown around: `capture.keys` has a run keep its secrets there."""
+    return _SECRET.sub(r"\1 # a secret", text)
