@@ -152,7 +152,8 @@ class CreateTunnel:
 
 @dataclass(frozen=True, slots=True)
 class DeleteTunnel:
-    """Stop asking the AR, remove the own end at once, have the AR remove its end. TUNNEL_DELETED.
+    """Stop asking the AR (an answer to `CreateTunnel` that still comes makes no tunnel), remove the
+    own end at once, have the AR remove its end. TUNNEL_DELETED.
 
     On A only after the old binding stands; on B after the nCoA is in direct use.
     """

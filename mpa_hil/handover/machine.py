@@ -284,11 +284,14 @@ class Handover(Situation):
         self._come_home()
         if self._binding_staged:
             self._out.append(act.RetireBinding(old=False))
-        if self._keys_asked and (self.state is State.AUTHENTICATING or not self.options.keep_keys):
+        keep = self.options.keep_keys and self.state is not State.AUTHENTICATING
+        if self._keys_asked and not keep:
             self._out.append(act.ForgetKeys())
         level = max(self._left_with, self.level)
         self._finish(Outcome.STAYED, level, confirmed=not self._binding_moved)
+        keys = self._keys and keep
         self._forget_all()
+        self._keys = self._keys_asked = keys
 
     # --- parts
 

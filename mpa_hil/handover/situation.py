@@ -67,7 +67,8 @@ class Situation:
         self._keys = False
 
     def _on_tunnel_lost(self) -> None:
-        self._tunnelled = False
+        """Once the switch has begun, its own exchange tells more than a refresh."""
+        self._tunnelled = self._tunnelled and (self._holding or self._turned)
 
     def _on_lease_expired(self) -> None:
         self._configured = self._tunnelled = self._bound = self._address_asked = False
