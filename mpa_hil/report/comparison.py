@@ -9,6 +9,11 @@ Definitions of the figures, all of one run, times in ms:
     affecting_ms    of them what lies between the old link and the new one (scanning left out)
     l2_ms l3_ms     as in summary.json
     gap_down_ms gap_up_ms lost_down lost_up duplicated reordered eap_round_trips
+    interarrival_ms             mean time between packets of the call towards the MN, the gap aside
+    handover_interarrival_ms    the same over the gap: from the last before to the first after
+    handover_jitter_ms          what that is beyond the packets' spacing
+    buffering_ms                how long packets to the MN were held while the link switched
+    buffered_packets            how many; buffer_dropped: how many were too many
 """
 
 from __future__ import annotations
@@ -42,6 +47,12 @@ _NAMES = {
     "duplicated": "duplicated",
     "reordered": "reordered",
     "eap_round_trips": "round trips to the home AAA",
+    "interarrival_ms": "inter-packet arrival interval",
+    "handover_interarrival_ms": "  the same in the handover",
+    "handover_jitter_ms": "packet jitter in the handover",
+    "buffering_ms": "buffering period",
+    "buffered_packets": "buffered packets",
+    "buffer_dropped": "too many for the buffer",
 }
 
 
@@ -119,8 +130,35 @@ def figures(run: Run) -> dict[str, float]:
         "duplicated": _both(run.duplicated.downlink, run.duplicated.uplink),
         "reordered": _both(run.reordered.downlink, run.reordered.uplink),
         "eap_round_trips": None if run.eap is None else run.eap.round_trips,
+        **_arriving(run),
+        **_buffering(run),
     }
     return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _arriving(run: Run) -> dict[str, float | None]:
+    """How the call's packets came to the MN."""
+    voice = run.flows.get(run.voice_flow)
+    down = None if voice is None else voice.downlink
+    if down is None:
+        return {}
+    return {
+        "interarrival_ms": down.interarrival_ms,
+        "handover_interarrival_ms": down.gap_ms + down.spacing_ms if down.recovered else None,
+        "handover_jitter_ms": down.gap_ms if down.recovered else None,
+    }
+
+
+def _buffering(run: Run) -> dict[str, float | None]:
+    """What was held for the MN; nothing in a run in which nothing was."""
+    hold = run.hold.get("downlink")
+    if hold is None:
+        return {}
+    return {
+        "buffering_ms": hold.ms,
+        "buffered_packets": hold.packets,
+        "buffer_dropped": hold.dropped,
+    }
 
 
 def _both(one: int | None, other: int | None) -> int | None:

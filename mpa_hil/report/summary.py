@@ -123,6 +123,8 @@ class FlowSummary(msgspec.Struct, frozen=True):
     delay_ms: Delay
     mos: float | None
     r: float | None
+    interarrival_ms: float | None = None
+    spacing_ms: float = 0.0
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,6 +217,8 @@ def flow_summary(figures: FlowFigures) -> FlowSummary:
         delay_ms=Delay(figures.delay_p50_ms, figures.delay_p95_ms, figures.delay_max_ms),
         mos=figures.mos,
         r=figures.r,
+        interarrival_ms=figures.interarrival_ms,
+        spacing_ms=figures.spacing_ms,
     )
 
 

@@ -24,6 +24,12 @@ FIGURES = (
     "duplicated",
     "reordered",
     "eap_round_trips",
+    "interarrival_ms",
+    "handover_interarrival_ms",
+    "handover_jitter_ms",
+    "buffering_ms",
+    "buffered_packets",
+    "buffer_dropped",
 )
 """What can be compared; `mpa_hil.report.comparison` works them out."""
 

@@ -31,6 +31,12 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
         yield from _home_address(scenario)
     for domain in scenario.domains:
         yield from _dhcp6(domain)
+    if scenario.schemes.mpa.route_optimisation and not wanted:
+        yield Problem(
+            "schemes.mpa.route_optimisation",
+            "Mobile IPv4 has none: packets go by the home agent",
+            'write family = "ipv6" in [lab]',
+        )
 
 
 def _given(scenario: Scenario) -> dict[str, object]:

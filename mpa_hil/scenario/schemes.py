@@ -119,6 +119,13 @@ class Mpa(MpaLevel2, frozen=True, forbid_unknown_fields=True, kw_only=True):
     hold_limit_ms: Annotated[
         int, Meta(description="nothing is held for longer", ge=10, le=60_000)
     ] = 2000
+    route_optimisation: Annotated[
+        bool,
+        Meta(
+            description="with Mobile IPv6: the CN is told the new address too, and packets take the"
+            " straight way (RFC 6275 s11.7.2)"
+        ),
+    ] = False
     control: Annotated[
         bool,
         Meta(description="also run once without holding: packets must then be lost"),

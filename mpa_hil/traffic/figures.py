@@ -78,6 +78,11 @@ class FlowFigures:
     mos: float | None
     """E-model MOS of the 10 s round the handover; None for flows that are no voice."""
     r: float | None
+    interarrival_ms: float | None = None
+    """Mean time between two packets received one after the other, but for the gap; None for fewer
+    than three."""
+    spacing_ms: float = 0.0
+    """Nominal, as sent."""
 
     @property
     def recovered(self) -> bool:
@@ -236,7 +241,18 @@ def figures(
         sender_hole_ms=max(0, own.length_ns - log.spacing_ns) / 1e6,
         mos=None if rating is None else emodel.mos(rating),
         r=rating,
+        interarrival_ms=_interarrival_ms(copies, gap),
+        spacing_ms=log.spacing_ns / 1e6,
     )
+
+
+def _interarrival_ms(copies: Sequence[Arrival], gap: Gap) -> float | None:
+    if len(copies) < 3:
+        return None
+    times = [arrival.received_ns for arrival in copies]
+    inside = gap.start_ns is not None and gap.end_ns is not None
+    whole_ns = max(times) - min(times) - (gap.length_ns if inside else 0)
+    return whole_ns / (len(times) - 1 - inside) / 1e6
 
 
 def _sending_time(gap: Gap, copies: Sequence[Arrival], window: Window) -> Window:

@@ -12,9 +12,11 @@ from report_sample import summary
 from mpa_hil import comparing, scenario
 from mpa_hil.errors import LocalError
 from mpa_hil.report import comparison
-from mpa_hil.report.summary import Run, make_scheme
+from mpa_hil.report.run_parts import HoldSummary
+from mpa_hil.report.summary import Delay, FlowSummary, PerDirection, Run, make_scheme
 from mpa_hil.request import CompareRequest
 from mpa_hil.scenario import Check, Column, Compare
+from mpa_hil.scenario.checks_comparison import FIGURES
 
 LABS = Path(__file__).parents[2] / "lab_configs"
 FIG10 = LABS / "fig10.toml"
@@ -46,6 +48,65 @@ def test_authentication_ahead_does_not() -> None:
     assert (found["t_auth_ms"], found["t_conf_ms"]) == (90, 16)
     assert found["t_total_ms"] == 116
     assert found["affecting_ms"] == found["t_assoc_ms"] == 10
+
+
+def voice_call(gap_ms: float) -> FlowSummary:
+    """A call's way towards the MN, a packet every 16 ms, with a gap."""
+    delay = Delay(20.0, 25.0, 30.0)
+    return FlowSummary(
+        *(100, 98, 2, 0, 0, 0, 0),
+        gap_ms=gap_ms,
+        lost_gap_ms=32.0,
+        sender_hole_ms=0.0,
+        recovered=True,
+        jitter_ms=0.1,
+        jitter_max_ms=1.0,
+        pdv_ms=2.0,
+        delay_ms=delay,
+        mos=4.0,
+        r=80.0,
+        interarrival_ms=16.02,
+        spacing_ms=16.0,
+    )
+
+
+def test_what_the_call_and_the_buffer_saw_of_it() -> None:
+    flows = {"voice": PerDirection(voice_call(29.33), None)}
+    hold = {"downlink": HoldSummary(2, 0, 11.5), "uplink": HoldSummary(7, 1, 9.0)}
+    found = comparison.figures(msgspec.structs.replace(run(), flows=flows, hold=hold))
+    assert found["interarrival_ms"] == 16.02
+    assert found["handover_interarrival_ms"] == pytest.approx(45.33)
+    assert found["handover_jitter_ms"] == 29.33
+    assert (found["buffering_ms"], found["buffered_packets"], found["buffer_dropped"]) == (
+        11.5,
+        2,
+        0,
+    )
+
+
+def test_without_a_buffer_there_is_nothing_to_say_of_it() -> None:
+    found = comparison.figures(run())
+    assert not {"buffering_ms", "buffered_packets", "interarrival_ms"} & found.keys()
+
+
+def test_every_figure_has_a_name_in_the_table() -> None:
+    assert set(FIGURES) == set(comparison._NAMES)
+
+
+def test_figure_6_puts_four_columns_side_by_side(tmp_path: Path) -> None:
+    asked = CompareRequest(
+        LABS / "fig6.toml", (), None, "auto", None, None, tmp_path / "out", False, ()
+    )
+    planned = comparing.plan(asked)
+    options = [lab.schemes.mpa for lab in planned.labs]
+    assert [(each.hold, each.route_optimisation) for each in options] == [
+        ("off", False),
+        ("next", False),
+        ("off", True),
+        ("next", True),
+    ]
+    assert {lab.lab.family for lab in planned.labs} == {"ipv6"}
+    assert planned.compare.repeat >= 5
 
 
 def compared(*checks: Check) -> comparison.Comparison:

@@ -126,3 +126,11 @@ def test_a_lab_of_ipv4_takes_no_addresses_of_ipv6(tmp_path: Path) -> None:
     two = (LABS / "two_domains.toml").read_text(encoding="utf-8")
     with pytest.raises(LocalError, match="the lab has IPv6 elsewhere"):
         load(tmp_path, two, "mn.home_address6=2001:db8::10")
+
+
+def test_route_optimisation_is_mobile_ipv6s(tmp_path: Path) -> None:
+    setting = "schemes.mpa.route_optimisation=true"
+    assert load(tmp_path, SIX, setting).schemes.mpa.route_optimisation
+    with pytest.raises(LocalError, match="Mobile IPv4 has none") as caught:
+        load(tmp_path, SIX, setting, "lab.family=ipv4")
+    assert "ipv6" in caught.value.remedy

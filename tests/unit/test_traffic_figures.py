@@ -73,6 +73,15 @@ def test_held_packets_are_a_gap_without_loss() -> None:
     assert held.mos is None
 
 
+def test_the_mean_interval_leaves_the_gap_out() -> None:
+    sent = [n * 16 * MS for n in range(100)]
+    arrivals = [Arrival(n, at, at + 5 * MS) for n, at in enumerate(sent) if n not in (50, 51)]
+    seen = figures(FlowLog("voice", "downlink", 16 * MS, 172, sent, arrivals), Window(0, 1600 * MS))
+    assert (seen.gap_ms, seen.interarrival_ms, seen.spacing_ms) == (32, 16, 16)
+    few = FlowLog("voice", "downlink", 16 * MS, 172, sent, arrivals[:2])
+    assert figures(few, Window(0, 1600 * MS)).interarrival_ms is None
+
+
 def test_gap_outside_the_window_is_not_the_handovers() -> None:
     delays: list[float | None] = [5.0] * 200
     delays[2:20] = [None] * 18
