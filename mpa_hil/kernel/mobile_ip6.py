@@ -39,7 +39,7 @@ from mpa_hil.kernel.objects import (
     Route,
     SourceRule,
 )
-from mpa_hil.kernel.state import KernelState
+from mpa_hil.kernel.state import KernelState, Ledger
 
 _EVERYWHERE = IPv6Network("::/0")
 _INSIDE = frozenset({6})
@@ -70,7 +70,7 @@ class HomeAgentPath6:
     def __init__(
         self,
         state: KernelState,
-        transforms: KernelState,
+        transforms: Ledger,
         address: IPv6Address,
         home_interface: str,
         mtu: int = 1460,
@@ -228,7 +228,7 @@ class MobileNodePath6:
     def __init__(
         self,
         state: KernelState,
-        transforms: KernelState,
+        transforms: Ledger,
         home_address: IPv6Address,
         home_agent: IPv6Address,
         *,
@@ -346,7 +346,7 @@ class CorrespondentPath6:
         address: the correspondent's.
     """
 
-    def __init__(self, transforms: KernelState, address: IPv6Address) -> None:
+    def __init__(self, transforms: Ledger, address: IPv6Address) -> None:
         self._transforms = transforms
         self._address = address
         self._settle: dict[IPv6Address, tuple[int, IPv6Address]] = {}

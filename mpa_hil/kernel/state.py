@@ -6,27 +6,27 @@ import errno
 from collections.abc import Hashable
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
-from mpa_hil.kernel.netlink import ABSENT, NetlinkError, NoInterface, RouteSocket
+from mpa_hil.kernel.netlink import ABSENT, NetlinkError, NetlinkSocket, NoInterface, RouteSocket
 from mpa_hil.kernel.objects import KernelObject
 from radios.errors import MachineError
 
 _SYSCTL = Path("/proc/sys")
 
 
-class KernelState:
-    """A ledger of kernel objects and settings: apply, remove, and undo all in reverse order.
+class Ledger:
+    """Kernel objects that one netlink protocol makes: apply, remove, undo all in reverse order.
 
     Applying what is applied already does nothing. Objects that an earlier process left behind are
     taken over, and go at `close`; an address that was there before is left in place.
     """
 
-    def __init__(self, route: RouteSocket) -> None:
-        self.route = route
+    def __init__(self, netlink: NetlinkSocket) -> None:
+        self.netlink = netlink
         self._objects: dict[Hashable, KernelObject] = {}
-        self._settings: dict[str, str] = {}
 
-    def __enter__(self) -> KernelState:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -55,7 +55,7 @@ class KernelState:
             self._replace(wanted)
             return
         try:
-            self.route.request(wanted.create(), f"create {wanted}")
+            self.netlink.request(wanted.create(), f"create {wanted}")
         except NetlinkError as error:
             if error.errno != errno.EEXIST:
                 raise
@@ -79,7 +79,7 @@ class KernelState:
         if not messages:
             return
         try:
-            self.route.request(b"".join(messages), f"apply {changed}", len(messages))
+            self.netlink.request(b"".join(messages), f"apply {changed}", len(messages))
         except NetlinkError as error:
             if error.errno != errno.EEXIST:
                 raise
@@ -95,12 +95,44 @@ class KernelState:
         if standing is None:
             return
         try:
-            self.route.request(standing.remove(), f"remove {standing}")
+            self.netlink.request(standing.remove(), f"remove {standing}")
         except NoInterface:
             return  # it went, and the object with it
         except NetlinkError as error:
             if error.errno not in ABSENT:
                 raise
+
+    def close(self) -> None:
+        """Undo everything, the latest first.
+
+        An interface that has gone took its routes and addresses with it, so that is no error.
+
+        Raises:
+            MachineError: the first refusal, after everything else has been undone.
+        """
+        first: MachineError | None = None
+        for key in reversed(tuple(self._objects)):
+            try:
+                self.remove(key)
+            except MachineError as error:
+                first = first or error
+        if first is not None:
+            raise first
+
+    def _replace(self, wanted: KernelObject) -> None:
+        change = wanted.replace()
+        if change:
+            self.netlink.request(change, f"change to {wanted}")
+        self._objects[wanted.key] = wanted
+
+
+class KernelState(Ledger):
+    """A ledger of links, addresses, routes and the like, and of settings of this namespace."""
+
+    def __init__(self, route: RouteSocket) -> None:
+        super().__init__(route)
+        self.route = route
+        self._settings: dict[str, str] = {}
 
     def set(self, name: str, value: str) -> None:
         """Write a sysctl of this namespace, such as `net/ipv4/ip_forward`; `close` restores it.
@@ -122,29 +154,16 @@ class KernelState:
         self._settings.setdefault(name, before)
 
     def close(self) -> None:
-        """Undo everything, the latest first.
-
-        An interface that has gone took its routes and addresses with it, so that is no error.
+        """Undo everything, the settings last.
 
         Raises:
             MachineError: the first refusal, after everything else has been undone.
         """
-        first: MachineError | None = None
-        for key in reversed(tuple(self._objects)):
-            try:
-                self.remove(key)
-            except MachineError as error:
-                first = first or error
-        for name, value in self._settings.items():
-            path = _SYSCTL / name
-            if path.exists():
-                path.write_text(value)
-        self._settings.clear()
-        if first is not None:
-            raise first
-
-    def _replace(self, wanted: KernelObject) -> None:
-        change = wanted.replace()
-        if change:
-            self.route.request(change, f"change to {wanted}")
-        self._objects[wanted.key] = wanted
+        try:
+            super().close()
+        finally:
+            for name, value in self._settings.items():
+                path = _SYSCTL / name
+                if path.exists():
+                    path.write_text(value)
+            self._settings.clear()

@@ -107,18 +107,18 @@ class Optimiser:
         """Whether nothing is under way: each correspondent knows, or has been given up."""
         return all(peer.due_ns is None for peer in self._peers.values())
 
-    def move(
-        self, care_of: IPv6Address, now: Instant, *, dead: bool = False
-    ) -> tuple[OptimiserOutput, ...]:
-        """The home agent knows a care-of address: tell the correspondents too.
-
-        Args:
-            dead: the care-of address before no longer works, so nothing is sent from it.
-        """
+    def abandon(self) -> tuple[OptimiserOutput, ...]:
+        """The care-of address in use is dead: back to the tunnel, until `move`."""
         outputs: list[OptimiserOutput] = []
         for address, peer in self._peers.items():
-            if dead and peer.bound is not None and peer.bound != care_of:
-                outputs += self._leave(address, peer, "its care-of address is dead")
+            outputs += self._leave(address, peer, "its care-of address is dead")
+            peer.wanted, peer.due_ns = None, None
+        return tuple(outputs)
+
+    def move(self, care_of: IPv6Address, now: Instant) -> tuple[OptimiserOutput, ...]:
+        """The home agent knows a care-of address: tell the correspondents too."""
+        outputs: list[OptimiserOutput] = []
+        for address, peer in self._peers.items():
             peer.wanted, peer.failures = care_of, 0
             peer.cookies.clear()
             outputs += self._step(address, peer, now)
