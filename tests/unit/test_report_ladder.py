@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -11,6 +12,7 @@ import pytest
 from report_folder import (
     LAB,
     MS,
+    OLD,
     START,
     TRIGGER,
     event,
@@ -19,15 +21,24 @@ from report_folder import (
     packets,
     phase,
     switch_run,
+    wpa,
 )
 
 from mpa_hil import scenario
 from mpa_hil.events.run import PHASES as LOGGED
 from mpa_hil.report.html import holes, ladder_layout, ladder_rows, ladder_tables, plots
-from mpa_hil.report.html.data import Packet, Stream, Trace, handovers, read_streams
+from mpa_hil.report.html.data import (
+    Packet,
+    Stream,
+    Trace,
+    handovers,
+    read_streams,
+    worst_switch,
+)
 from mpa_hil.report.html.ladder_rows import Arrow, Ladder, Remark
 from mpa_hil.report.html.scales import Linear, Wide, label, ticks
 from mpa_hil.report.html.scene import Scene, scene
+from mpa_hil.report.run_parts import SwitchSummary
 from mpa_hil.traffic.records import PACKETS_COLUMNS
 
 SCENARIO = scenario.load(LAB, ())
@@ -189,8 +200,7 @@ def test_rules_name_events_that_there_are() -> None:
 
     known = {kind.__struct_config__.tag for kind in get_args(AnyEvent)}
     ruled = {rule.type for rule in ladder_tables.RULES}
-    pending = {"ca.granted", "ca.refused"}
-    assert {r for r in ruled - known if not r.startswith("tunnel.")} <= pending
+    assert ruled <= known
 
 
 def test_the_floor_has_its_own_radios() -> None:
@@ -222,6 +232,58 @@ def test_plots_put_lost_packets_where_they_were_due(direction: str) -> None:
     assert seen.dead[1] - seen.dead[0] == pytest.approx(180.0)
     got = [s for s in seen.shown if s.delay_ms is not None]
     assert {s.delay_ms for s in got} == {30.0}
+
+
+def there_and_back() -> Trace:
+    """A run of two switches a second apart, the second with the longer blackout."""
+    back = TRIGGER + 500 * MS
+    events = [
+        *(e for e in log() if str(e["type"]) not in ("flow.quiet", "run.finished")),
+        event(TRIGGER + 227 * MS, "phase.started", phase="first-packet"),
+        *phase("pre-authentication", TRIGGER + 300 * MS, TRIGGER + 400 * MS),
+        event(back, "trigger.fired", rule="second"),
+        *phase("scan", back + MS, back + 30 * MS),
+        wpa(back + 30 * MS, "AUTHENTICATING", f"SME: Trying to authenticate with {OLD}"),
+        wpa(back + 35 * MS, "CTRL-EVENT-CONNECTED", f"Connection to {OLD} completed"),
+        event(back + 36 * MS, "phase.started", phase="first-packet"),
+        event(TRIGGER + 902 * MS, "run.finished", "lab", agent="collector", ok=True),
+    ]
+    switches = [
+        SwitchSummary(
+            old=old,
+            new=new,
+            l2_ms=1.0,
+            l3_ms=None,
+            gap_ms={"downlink": gap_ms, "uplink": 1.0},
+            lost={},
+            total_ms=total_ms,
+        )
+        for old, new, gap_ms, total_ms in (("a1", "b1", 160.0, 250.0), ("b1", "a1", 170.0, 40.0))
+    ]
+    run = switch_run(1, switches=switches)
+    (segment,) = handovers(happenings(events))
+    return Trace("reactive", 1, run, segment, streams(), "its only run", worst_switch(run))
+
+
+def test_of_several_switches_the_one_with_the_longest_blackout_is_drawn() -> None:
+    one = there_and_back()
+    assert one.switch == 1
+    assert holes.trigger_ns(one) == TRIGGER + 500 * MS
+    chosen = holes.switch(one)
+    assert chosen is not None
+    found = ladder_rows.ladder(one, scene(SCENARIO, "reactive", (chosen.old, chosen.new)))
+    assert found is not None
+    assert [phase.name for phase in found.phases][:2] == ["pre-authentication", "scan"]
+    assert arrow(found, "authentication").target == "nPoA"
+    assert not any("DHCP" in item.text or "-80 dBm" in item.text for item in found.items)
+
+
+def test_what_prepares_the_next_switch_is_not_the_first_ones() -> None:
+    first = replace(there_and_back(), switch=0)
+    found = ladder_rows.ladder(first, SCENE)
+    assert found is not None
+    assert "pre-authentication" not in [phase.name for phase in found.phases]
+    assert arrow(found, "reply: accepted")
 
 
 def test_a_hole_of_mere_spacing_is_not_marked() -> None:

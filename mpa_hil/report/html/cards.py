@@ -8,7 +8,7 @@ from mpa_hil.report.grids import MISSING, count, good_runs, ms
 from mpa_hil.report.html import dots
 from mpa_hil.report.html.data import Trace
 from mpa_hil.report.html.markup import Child, Markup, el
-from mpa_hil.report.statistics import spread
+from mpa_hil.report.statistics import median, spread
 from mpa_hil.report.summary import Direction, Run, Scheme, Summary
 
 
@@ -55,6 +55,7 @@ def _card(name: str, scheme: Scheme) -> Markup:
         ("lost down", _lost(runs, "downlink")),
         ("lost up", _lost(runs, "uplink")),
         ("MOS down / up", f"{_mos(runs, 'downlink')} / {_mos(runs, 'uplink')}"),
+        *_extras(runs),
         ("measured", told),
     ]
     return el(
@@ -72,6 +73,24 @@ def _card(name: str, scheme: Scheme) -> Markup:
         el("dl", None, [[el("dt", None, key), el("dd", None, text)] for key, text in rows]),
         class_="card",
     )
+
+
+def _extras(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """What only some labs and schemes have."""
+    found = []
+    for way, name in (("downlink", "held down"), ("uplink", "held up")):
+        held = [run.hold[way] for run in runs if way in run.hold]
+        if held:
+            took = ms(median([one.ms for one in held]))
+            packets = count(median([one.packets for one in held]))
+            found.append((name, f"{took} ms" if packets == "0" else f"{packets}, {took} ms"))
+    stalls = [one.stall_ms for run in runs for one in run.transfers.values()]
+    if stalls:
+        found.append(("download stall", f"{ms(median(stalls))} ms"))
+    switches = sum(len(run.switches) for run in runs)
+    if switches:
+        found.append(("switches", count(switches)))
+    return found
 
 
 def _middle(runs: Sequence[Run], direction: str) -> float | None:

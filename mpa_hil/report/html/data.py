@@ -72,6 +72,8 @@ class Trace:
     streams: Sequence[Stream]
     why: str
     """Why this run, of all those of its scheme."""
+    switch: int = 0
+    """Which of several switches of the run is drawn, from 0."""
 
 
 def choose(scheme: Scheme) -> tuple[int, Run, str] | None:
@@ -98,8 +100,14 @@ def traces(folder: Path, summary: Summary, notes: list[str]) -> list[Trace]:
     for name, (place, run, why) in chosen.items():
         own = streams.get(run.number, [])
         segment = _segment(segments, name, place, own)
-        found.append(Trace(name, place, run, segment, own, why))
+        found.append(Trace(name, place, run, segment, own, why, worst_switch(run)))
     return found
+
+
+def worst_switch(run: Run) -> int:
+    """Which of several switches had the longest blackout, from 0; the first of equals."""
+    longest = [max(switch.gap_ms.values(), default=0.0) for switch in run.switches]
+    return longest.index(max(longest)) if longest else 0
 
 
 def _segment(

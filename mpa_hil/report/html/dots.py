@@ -58,14 +58,23 @@ def gaps(summary: Summary) -> Markup | None:
     )
 
 
-def _values(runs: Sequence[Run], direction: Direction) -> list[tuple[int, float]]:
-    """Place of a run from 1 and its blackout, of the runs that are ok."""
-    found = ((place, run.gap_ms.of(direction)) for place, run in enumerate(runs, 1) if run.ok)
-    return [(place, gap) for place, gap in found if gap is not None]
+def _values(runs: Sequence[Run], direction: Direction) -> list[tuple[str, float]]:
+    """Name and blackout of each run that is ok, or of each of its switches if it has several."""
+    found: list[tuple[str, float]] = []
+    for place, run in enumerate(runs, 1):
+        gap = run.gap_ms.of(direction)
+        if run.ok and run.switches:
+            for number, switch in enumerate(run.switches, 1):
+                if direction in switch.gap_ms:
+                    name = f"run {place}, switch {number}"
+                    found.append((name, switch.gap_ms[direction]))
+        elif run.ok and gap is not None:
+            found.append((f"run {place}", gap))
+    return found
 
 
 def _row(
-    name: str, direction: Direction, values: list[tuple[int, float]], x: Wide, y: float, seed: int
+    name: str, direction: Direction, values: list[tuple[str, float]], x: Wide, y: float, seed: int
 ) -> list[Markup]:
     first = direction == "downlink"
     way = "down" if first else "up"
@@ -89,7 +98,7 @@ def _row(
     count = len(values)
     for number, (place, value) in enumerate(values):
         sway = 0.0 if count == 1 else (number / (count - 1) - 0.5) * _SWAY
-        tip = f"{name}, run {place}, {way}: {value:.3f} ms"
+        tip = f"{name}, {place}, {way}: {value:.3f} ms"
         title = el("title", None, tip)
         parts.append(el("circle", None, title, cx=x(value), cy=y + sway, r=3.6, class_="run"))
     if count > 1:

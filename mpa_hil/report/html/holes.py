@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from mpa_hil.events.run import PREPARATION
 from mpa_hil.report.html.data import Happening, Packet, Stream, Trace
+from mpa_hil.report.run_parts import SwitchSummary
 from mpa_hil.report.summary import FlowSummary
 
+FIRST_PACKET = "first-packet"
 RECOVERY_NS = 100_000_000
 """As in `mpa_hil.evaluation.flows`: a hole so soon after the first packet still belongs to it."""
 _SLACK_NS = 2_000
@@ -43,23 +46,62 @@ class Phase:
     outcome: str
 
 
-def instant(events: Sequence[Happening], kind: str, **wanted: str) -> int | None:
-    """When something first happened; None: never."""
+def triggers(events: Sequence[Happening]) -> list[int]:
+    """When each switch of a run began: a trigger counts once the one before it is over."""
+    found: list[int] = []
+    waiting = False
     for event in events:
-        if event.type == kind and all(event.text(k) == v for k, v in wanted.items()):
-            return event.t_ns
-    return None
+        if event.type == "trigger.fired" and (waiting or not found):
+            found.append(event.t_ns)
+            waiting = False
+        elif event.type == "phase.started" and event.text("phase") == FIRST_PACKET:
+            waiting = bool(found)
+    return found
+
+
+def switch(trace: Trace) -> SwitchSummary | None:
+    """Of a run with several switches the one that is drawn; None: it has but one."""
+    return trace.run.switches[trace.switch] if trace.run.switches else None
 
 
 def trigger_ns(trace: Trace) -> int | None:
-    """When the handover began."""
-    return instant(trace.events, "trigger.fired")
+    """When the switch that is drawn began."""
+    found = triggers(trace.events)
+    return found[trace.switch] if trace.switch < len(found) else None
 
 
 def first_packet_ns(trace: Trace) -> int | None:
     """When it was over: the trigger and the summary's total."""
-    begun_ns, total_ms = trigger_ns(trace), trace.run.phases_ms.get("total")
+    chosen, begun_ns = switch(trace), trigger_ns(trace)
+    total_ms = trace.run.phases_ms.get("total") if chosen is None else chosen.total_ms
     return None if begun_ns is None or total_ms is None else begun_ns + round(total_ms * 1e6)
+
+
+def own_events(trace: Trace) -> Sequence[Happening]:
+    """The events of the switch that is drawn: from the end of the one before it to the next one.
+
+    What prepares the next one belongs to that.
+    """
+    found = triggers(trace.events)
+    since_ns = until_ns = None
+    over_ns = first_packet_ns(trace)
+    if 0 < trace.switch < len(found):
+        before = trace.run.switches[trace.switch - 1]
+        since_ns = found[trace.switch - 1] + round((before.total_ms or 0.0) * 1e6)
+    if trace.switch + 1 < len(found):
+        until_ns = found[trace.switch + 1]
+        ahead = (
+            event.t_ns
+            for event in trace.events
+            if event.type == "phase.started" and event.text("phase") in PREPARATION
+        )
+        until_ns = min((t for t in ahead if over_ns and t > over_ns), default=until_ns)
+    return [
+        event
+        for event in trace.events
+        if (since_ns is None or event.t_ns > since_ns)
+        and (until_ns is None or event.t_ns < until_ns)
+    ]
 
 
 def phases(events: Sequence[Happening]) -> list[Phase]:
@@ -90,7 +132,7 @@ def span(trace: Trace) -> tuple[int, int] | None:
         return None
     ended_ns = first_packet_ns(trace)
     if ended_ns is None:
-        ended_ns = trace.events[-1].t_ns
+        ended_ns = own_events(trace)[-1].t_ns
     found = [
         (hole.start_ns - shift_ns(stream), hole.end_ns - shift_ns(stream))
         for stream in gap_streams(trace)
@@ -116,7 +158,10 @@ def figures(trace: Trace, stream: Stream) -> FlowSummary | None:
 
 
 def gap_ms(trace: Trace, stream: Stream) -> float | None:
-    """The summary's figure of a stream; None: it has none."""
+    """The summary's figure of a stream, for the switch that is drawn; None: it has none."""
+    chosen = switch(trace)
+    if chosen is not None:
+        return chosen.gap_ms.get(stream.direction) if stream.flow == trace.run.gap_flow else None
     one = figures(trace, stream)
     return None if one is None else one.gap_ms
 

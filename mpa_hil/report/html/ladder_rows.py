@@ -114,7 +114,7 @@ _FACTS = _Facts()
 
 def ladder(trace: Trace, scene: Scene) -> Ladder | None:
     """The diagram of a run; None when its log shows nothing to draw."""
-    events = _about(trace.events)
+    events = _about(holes.own_events(trace), later=trace.switch > 0)
     if not events:
         return None
     trigger_ns = holes.trigger_ns(trace)
@@ -153,12 +153,15 @@ def _columns(item: Arrow | Remark) -> tuple[str, ...]:
     return (item.source, item.target) if isinstance(item, Arrow) else (item.column,)
 
 
-def _about(events: Sequence[Happening]) -> list[Happening]:
+def _about(events: Sequence[Happening], later: bool) -> list[Happening]:
     """From the first phase with traffic, the preparation's or the switch's, to the traffic's end.
 
     A run that never got so far is told from where its traffic was ready, or from its beginning.
+
+    Args:
+        later: it is not the run's first switch, and there is traffic from the beginning.
     """
-    start = end = None
+    start, end = 0 if later else None, None
     for number, event in enumerate(events):
         if event.type in ("mobile_node.attached", "flow.ready"):
             start = number
@@ -192,7 +195,7 @@ def _item(
         source, target = (_column(c, event, scene, point) for c in (rule.source, rule.target))
         if source == target or not source or not target:
             return Remark(event.t_ns, target or source or "MN", text, style, tip)
-        start_ns, end_ns = _times(events, number, rule, facts)
+        start_ns, end_ns = _times(events, number, rule, facts, scene)
         return Arrow(start_ns, end_ns, source, target, text, rule.both, style, tip)
     return None
 
@@ -222,7 +225,11 @@ def _column(wanted: str, event: Happening, scene: Scene, point: str) -> str:
 
 
 def _times(
-    events: Sequence[Happening], number: int, rule: Message, facts: Mapping[str, object]
+    events: Sequence[Happening],
+    number: int,
+    rule: Message,
+    facts: Mapping[str, object],
+    scene: Scene,
 ) -> tuple[int, int]:
     """When a message left and when it arrived, as far as the log tells."""
     t_ns = events[number].t_ns
@@ -230,8 +237,16 @@ def _times(
         lasted = facts.get(name)
         if name and isinstance(lasted, int | float):
             return t_ns - round(lasted * unit), t_ns
-    later = (e.t_ns for e in events[number + 1 :] if e.type in rule.arrives)
-    before = (e.t_ns for e in reversed(events[:number]) if e.type in rule.left)
+    later = (
+        e.t_ns
+        for e in events[number + 1 :]
+        if e.type in rule.arrives and scene.column(e) == rule.target
+    )
+    before = (
+        e.t_ns
+        for e in reversed(events[:number])
+        if e.type in rule.left and scene.column(e) == rule.source
+    )
     arrived_ns, left_ns = next(later, t_ns), next(before, t_ns)
     return (
         left_ns if t_ns - left_ns < _PAIRED_NS else t_ns,

@@ -71,7 +71,6 @@ PHASES: Mapping[str, PhaseStyle] = {
     "binding-update": PhaseStyle("binding update", "teal", 3),
     "decision": PhaseStyle("decision", "grey", 4),
     "pre-switching": PhaseStyle("pre-switching", "pink", 4),
-    "switching": PhaseStyle("switching", "rose", 5),
     "scan": PhaseStyle("scan", "yellow", 5),
     "authentication": PhaseStyle("authentication", "orange", 5),
     "association": PhaseStyle("association", "amber", 5),
@@ -188,6 +187,21 @@ RULES: tuple[Message | Note, ...] = (
         "MN",
         left=("mip4.binding", "mip4.refused"),
     ),
+    Message(
+        "mip6.update",
+        "Binding Update, care-of {care_of}",
+        "MN",
+        "HA",
+        arrives=("mip6.binding", "mip6.refused"),
+    ),
+    Message(
+        "mip6.acknowledgement",
+        "Binding Acknowledgement: {text}",
+        "HA",
+        "MN",
+        left=("mip6.binding", "mip6.refused"),
+    ),
+    Note("mip6.binding", "route optimised to {care_of}", when={"host": "cn"}),
     # Pre-authentication.
     Message(
         "preauth.authenticated",

@@ -116,7 +116,9 @@ def _ladders(contents: Contents) -> list[Child]:
     parts: list[Child] = [el("p", None, intro)]
     for trace in contents.traces:
         parts.append(_heading(trace))
-        where = scene(contents.scenario, trace.scheme)
+        chosen = holes.switch(trace)
+        between = None if chosen is None else (chosen.old, chosen.new)
+        where = scene(contents.scenario, trace.scheme, between)
         drawn = ladder(trace, where)
         if drawn is None:
             parts.append(el("p", None, "The event log shows nothing of this run.", class_="dim"))
@@ -134,11 +136,13 @@ def _ladders(contents: Contents) -> list[Child]:
 
 def _heading(trace: Trace) -> Markup:
     failed = f"; failed: {trace.run.error or 'no reason recorded'}" if _failed(trace) else ""
+    several = len(trace.run.switches)
+    which = f", switch {trace.switch + 1} of {several}, the longest" if several else ""
     return el(
         "h3",
         None,
         trace.scheme,
-        el("span", None, f", run {trace.place} ({trace.why}{failed})", class_="dim"),
+        el("span", None, f", run {trace.place}{which} ({trace.why}{failed})", class_="dim"),
     )
 
 
@@ -188,7 +192,7 @@ def _flow(trace: Trace, name: str) -> Markup:
             continue
         lost = sum(one.delay_ms is None for one in seen.shown)
         gap = holes.gap_ms(trace, stream)
-        told = f"{count(lost)} lost here, blackout {ms(gap)} ms"
+        told = f"{count(lost)} lost here" + ("" if gap is None else f", blackout {ms(gap)} ms")
         caption = el(
             "figcaption", None, f"{stream.flow}, {stream.direction} ", el("span", None, told)
         )
@@ -218,14 +222,16 @@ def _repeats(contents: Contents) -> list[Child]:
     if drawn is None:
         return [el("p", None, "No run was measured.", class_="dim")]
     parts: list[Child] = []
-    most = max(len(good_runs(scheme)) for scheme in summary.schemes.values())
+    runs = [good_runs(scheme) for scheme in summary.schemes.values()]
+    most = max(max(len(found), *(len(run.switches) for run in found)) for found in runs if found)
     if most == 1:
         words = "One run of each scheme: nothing can be said of the spread. Use --repeat 20."
         parts.append(el("p", None, words, class_="dim"))
     else:
         words = (
-            "One dot a run, in order of execution from top to bottom; the stroke is the median, "
-            "the band its 95 % confidence interval (from six runs on)."
+            "One dot a run, or a switch where a run has several, in order of execution from top to "
+            "bottom; the stroke is the median, the band its 95 % confidence interval (from six "
+            "dots on)."
         )
         parts.append(el("p", None, words))
     return [*parts, el("div", None, drawn, class_="wide")]

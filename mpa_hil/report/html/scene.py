@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mpa_hil.report.html.data import Happening
 from mpa_hil.report.html.ladder_tables import AGENTS
@@ -40,15 +40,18 @@ class Scene:
         return self.columns.get(box, box)
 
 
-def scene(scenario: Scenario | None, scheme: str) -> Scene:
-    """The boxes of a lab by their parts in its (first) switch, for one scheme.
+def scene(scenario: Scenario | None, scheme: str, between: tuple[str, str] | None = None) -> Scene:
+    """The boxes of a lab by their parts in a switch, for one scheme.
 
     Args:
         scenario: None: not known, and boxes stand for themselves.
+        between: access points left and joined; None: those of the first switch.
     """
     move = None if scenario is None else switch(scenario.movement)
     if scenario is None or move is None:
         return Scene({"mn": "MN", "cn": "CN", "home-agent": "HA", "home-aaa": "AAAH"})
+    if between is not None and {ap.name for ap in scenario.aps}.issuperset(between):
+        move = replace(move, old=between[0], new=between[1])
     points = {_digits(ap): ap.name for ap in scenario.aps}
     if scheme == FLOOR and not is_floor(scenario):
         try:
