@@ -135,6 +135,7 @@ def _hear(
         new=mac_octets(new.bssid),
         visited_aaa=f"{scenario.domain_of(new.name).name}-aaa",
         home_aaa=scenario.home.aaa_address,
+        ipv6=scenario.has_ipv6,
     )
     span = Span(timeline.trigger_ns, _NEVER_NS if first_ns is None else first_ns)
     return signalling.hear(raw.captures, place, span, timeline.port_open_ns, record.offset_ns)

@@ -12,7 +12,7 @@ from mpa_hil.evaluation.raw import Taken
 from mpa_hil.evaluation.timeline import MOBILE_NODE, Span
 from mpa_hil.events import AaaExchange, AnyEvent, EapMessage
 from mpa_hil.report.summary import Eap, Signalling
-from mpa_hil.traffic.pcap import LINKTYPE_ETHERNET, datagram, ip_packet
+from mpa_hil.traffic.pcap import LINKTYPE_ETHERNET, carried, datagram, ip_packet
 
 HOME_AAA = "home-aaa"
 TUNNEL = "mpahome"
@@ -22,6 +22,11 @@ AGENT = "capture"
 
 _MN_LINK_PORTS = {"dhcp": (67, 68), "mip4": (434,), "hold": (4340,)}
 """UDP ports, either end: RFC 2131 s4.1, RFC 5944 s3.3, `mpa_hil.agents.hold`."""
+_MN_LINK_PORTS_6 = {"dhcp6": (546, 547)}
+"""RFC 8415 s7.2."""
+_MOBILITY_HEADER, _ICMP_6 = 135, 58
+_NEIGHBOUR_DISCOVERY = range(133, 138)
+"""ICMPv6 types: router and neighbour solicitations and advertisements, redirect (RFC 4861 s4)."""
 _EAP_CODES: dict[int, Literal["request", "response", "success", "failure"]] = {
     1: "request",
     2: "response",
@@ -54,6 +59,7 @@ class Place:
         new: the BSSID of the PoA joined.
         visited_aaa: box of the new domain's AAA server.
         home_aaa: address of the home AAA server.
+        ipv6: the lab speaks it, so its protocols are counted too.
     """
 
     mn: bytes
@@ -61,6 +67,7 @@ class Place:
     new: bytes
     visited_aaa: str
     home_aaa: IPv4Address
+    ipv6: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,9 @@ def hear(
     link = link_of(captures, MOBILE_NODE)
     if link is not None:
         by_protocol = _by_port(link, _MN_LINK_PORTS, span, offset_ns)
+        if place.ipv6:
+            by_protocol |= _by_port(link, _MN_LINK_PORTS_6, span, offset_ns)
+            by_protocol |= _by_header(link, span, offset_ns)
         signalling |= {name: _sum(octets) for name, octets in by_protocol.items()}
     host, exchanges = _exchanges(captures, place, span, offset_ns)
     messages = _distinct(eapol or [])
@@ -147,6 +157,24 @@ def _by_port(
         name = names.get(found.destination_port) or names.get(found.source_port)
         if name is not None:
             sizes[name].append(wire_bytes)
+    return sizes
+
+
+def _by_header(taken: Taken, span: Span, offset_ns: int) -> dict[str, list[int]]:
+    """Frame lengths of Mobile IPv6's and neighbour discovery's messages, outside any tunnel."""
+    sizes: dict[str, list[int]] = {"mip6": [], "nd": []}
+    for t_ns, frame, wire_bytes in taken.capture.packets:
+        if t_ns - offset_ns not in span:
+            continue
+        packet = ip_packet(taken.capture.linktype, frame)
+        found = None if packet is None else carried(packet)
+        if found is None:
+            continue
+        protocol, body = found
+        if protocol == _MOBILITY_HEADER:
+            sizes["mip6"].append(wire_bytes)
+        elif protocol == _ICMP_6 and body[:1] and body[0] in _NEIGHBOUR_DISCOVERY:
+            sizes["nd"].append(wire_bytes)
     return sizes
 
 

@@ -311,6 +311,15 @@ def datagram(packet: bytes, depth: int = 3) -> Datagram | None:
     return None
 
 
+def carried(packet: bytes) -> tuple[int, bytes] | None:
+    """Protocol number of what an IP packet carries behind its extension headers, and its octets.
+
+    None for a fragment after the first and for what is no IP packet.
+    """
+    found = _carried(packet)
+    return None if found is None else (found.protocol, found.body)
+
+
 def sealed_octets(packet: bytes) -> int | None:
     """Length of an encrypted packet, in the IP packet that carries it; None for any other.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from mpa_hil.evaluation import air, output
 from mpa_hil.evaluation.flows import RECOVERY_NS, handover_window, headline_flows, measure
 from mpa_hil.evaluation.radius import exchanges
+from mpa_hil.evaluation.raw import Taken
+from mpa_hil.evaluation.signalling import Place, hear
 from mpa_hil.evaluation.timeline import Span, Timeline, read_timeline
 from mpa_hil.events import AnyEvent, PhaseEnded, PhaseStarted, TriggerFired, WpaEvent
 from mpa_hil.traffic.figures import Window, figures
@@ -204,6 +207,31 @@ def test_headline_flows_go_both_ways_if_any_does() -> None:
     voice = FlowLog("voice", "uplink", 20 * MS, 172, [0], [])
     assert headline_flows(measure([voice, down, up], lab(), None)) == ("probe", "probe")
     assert headline_flows(measure([down, voice], lab(), None)) == ("voice", "probe")
+
+
+def test_ipv6s_signalling_is_counted_where_the_lab_has_it() -> None:
+    def six(protocol: int, body: bytes) -> bytes:
+        head = b"\x60\0\0\0" + len(body).to_bytes(2, "big") + bytes([protocol, 64])
+        return bytes(12) + b"\x86\xdd" + head + bytes(32) + body
+
+    option = bytes([135, 2, 1, 2, 0, 0, 0xC9, 16]) + bytes(16)
+    frames = [
+        (1 * MS, six(135, bytes(16))),
+        (2 * MS, six(60, option + bytes(24))),  # a binding update with its home address option
+        (3 * MS, six(58, bytes([135]) + bytes(23))),
+        (4 * MS, six(58, bytes([128]) + bytes(23))),  # an echo request
+        (5 * MS, six(17, b"\x02\x22\x02\x23\0\x10\0\0" + bytes(8))),
+        (9 * MS, six(135, bytes(16))),  # after the first packet
+        (1 * MS, datagram(IPv4Address("10.2.0.9"), 68, IPv4Address(1), 67, bytes(240))),
+    ]
+    taken = Taken("mn", "wlan0", read_pcap(pcap(frames)), 0)
+    place = Place(RADIO, POA, POA, "B-aaa", IPv4Address("10.0.0.2"), ipv6=True)
+    found = hear([taken], place, Span(0, 6 * MS), None, OFFSET).signalling
+    counted = {name: one.messages for name, one in found.items()}
+    assert counted == {"dhcp": 1, "mip4": 0, "hold": 0, "dhcp6": 1, "mip6": 2, "nd": 1}
+    assert found["mip6"].bytes == (54 + 16) + (54 + 48)
+    without = hear([taken], replace(place, ipv6=False), Span(0, 6 * MS), None, OFFSET).signalling
+    assert set(without) == {"dhcp", "mip4", "hold"}
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
