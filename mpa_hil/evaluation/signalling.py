@@ -22,7 +22,7 @@ AGENT = "capture"
 
 _MN_LINK_PORTS = {"dhcp": (67, 68), "mip4": (434,), "hold": (4340,)}
 """UDP ports, either end: RFC 2131 s4.1, RFC 5944 s3.3, `mpa_hil.agents.hold`."""
-_MN_LINK_PORTS_6 = {"dhcp6": (546, 547)}
+_MN_LINK_PORTS_6: dict[str, tuple[int, ...]] = {"dhcp6": (546, 547)}
 """RFC 8415 s7.2."""
 _MOBILITY_HEADER, _ICMP_6 = 135, 58
 _NEIGHBOUR_DISCOVERY = range(133, 138)
