@@ -2,8 +2,9 @@
 
 Run it as `python3 -m mpa_hil.agents.configuration_agent CONFIG.json`. It holds the MN-CA keys that
 its authentication agent delivers, until they are withdrawn or over. With `interface`, it acquires
-addresses on that link for the mobile nodes that have those keys (`docs/configuration.md`). Configuration, commands and events of the keys:
-`mpa_hil.agents.key_recipient`; besides those the configuration has
+addresses on that link for the mobile nodes that have those keys (`docs/configuration.md`).
+Configuration, commands and events of the keys: `mpa_hil.agents.key_recipient`; besides those the
+configuration has
 
     addresses             its own addresses, which MN-CA keys must be bound to
     interface             its own port on the network's link; absent: it only holds keys
@@ -135,6 +136,7 @@ class ConfigurationServer(KeyRecipient):
             self._ports.setdefault(address.version, []).append(port)
         held = len(self._agent.holdings)
         self.console.emit("ca.ready", interface=link.interface, port=link.port, restored=held)
+        self._carry_out(self._agent.begin())
         self._arm()
 
     def _close(self) -> None:

@@ -16,13 +16,10 @@ from dataclasses import replace
 from mpa_hil.authentication.admission import RateLimiter
 from mpa_hil.configuration import acquisition as ways
 from mpa_hil.configuration import protocol
-from mpa_hil.configuration.acquisition import Acquired, Acquisition, Failed, Lease, Transmit
-from mpa_hil.configuration.dhcp4.acquisition import Acquisition4
-from mpa_hil.configuration.dhcp4.message import Message as Dhcp4Message
-from mpa_hil.configuration.heard import hear
+from mpa_hil.configuration.acquisition import Acquired, Failed, Lease, Transmit
 from mpa_hil.configuration.holdings import Holding, Holdings, Waiting, family
 from mpa_hil.configuration.interface import Code, Wish
-from mpa_hil.configuration.presence import Absence
+from mpa_hil.configuration.link import Link
 from mpa_hil.configuration.protocol import Ask, Tell
 from mpa_hil.configuration.record import HoldingRecord
 from mpa_hil.configuration.reports import AgentSettings, Denied, Gone, Granted, Output
@@ -49,14 +46,11 @@ class ConfigurationAgent:
 
     def __init__(self, settings: AgentSettings, mac: bytes, random: Callable[[int], bytes]) -> None:
         self._settings = settings
-        self._mac = mac
-        self._random = random
+        self._link = Link(settings, mac, random)
         self._server = Server(Protocol.CONFIGURATION, random)
         self._nodes: dict[bytes, str] = {}
         """Mobile nodes by key."""
         self.holdings = Holdings()
-        self._listening: set[Holding] = set()
-        """Those with an exchange, or a question to the link, under way."""
         secret = random(16)
         self._rate = RateLimiter(settings.rate_per_s, settings.burst, _SLOTS, secret)
         self._declines = RateLimiter(settings.declines_per_s, settings.declines, _SLOTS, secret)
@@ -75,19 +69,23 @@ class ConfigurationAgent:
                 faults.append(error.what)
                 continue
             keep_until_ns = now.monotonic_ns + int(self._settings.grace_s * NS_PER_S)
-            way = self._acquisition(record.wish)
+            way = self._link.acquisition(record.wish)
             holding = Holding(b"", record.mobile_node, record.wish, way, keep_until_ns)
             holding.lease = record.lease
             if self.holdings.at(holding.place) or self.holdings.called(holding.client):
                 faults.append(f"{record.lease.address} is there twice")
                 continue
             self.holdings.add(holding)
-            self._settle(holding)
+            self.holdings.settle(holding)
         return tuple(faults)
 
     def changes(self, now: Instant) -> tuple[tuple[int, HoldingRecord | None], ...]:
         """What to keep for a restart: by number, None for what is over."""
         return self.holdings.changes(now)
+
+    def begin(self) -> tuple[Output, ...]:
+        """At the start."""
+        return self._link.begin()
 
     def key_added(self, key: NamedSecret, mobile_node: str, now: Instant) -> None:
         """Serve a mobile node. What it held before a restart of the agent is its again.
@@ -100,7 +98,7 @@ class ConfigurationAgent:
         for holding in self.holdings.of(mobile_node):
             if not holding.key:
                 self._touch(holding, key.name, now)
-                self._settle(holding)
+                self.holdings.settle(holding)
 
     def key_withdrawn(self, name: bytes, now: Instant) -> tuple[Output, ...]:
         """Serve it no longer; what it has goes back."""
@@ -118,7 +116,7 @@ class ConfigurationAgent:
     @property
     def parting(self) -> bool:
         """Whether something is being given back that is not yet gone."""
-        return any(holding.cause for holding in self._listening)
+        return any(holding.cause for holding in self.holdings.listening)
 
     def receive(self, datagram: bytes, source: Endpoint, now: Instant) -> tuple[Output, ...]:
         """Digest a datagram; whatever it holds, this raises nothing."""
@@ -134,17 +132,11 @@ class ConfigurationAgent:
 
     def heard(self, frame: bytes, now: Instant) -> tuple[Output, ...]:
         """Digest a frame from the link; whatever it holds, this raises nothing."""
-        try:
-            said = hear(frame)
-        except DecodeError:
-            return ()
-        if isinstance(said, Dhcp4Message):
-            holding = self.holdings.at((4, said.mac))
-            concerned = [holding] if holding in self._listening and holding else []
-        else:
-            concerned = list(self._listening)
+        said = self._link.heard(frame, now)
+        if said is None or isinstance(said, Transmit):
+            return () if said is None else (said,)
         outputs: list[Output] = []
-        for holding in concerned:
+        for holding in self.holdings.concerned(said):
             if holding.absence is not None:
                 holding.absence.receive(said)
                 outputs += self._part(holding, now)
@@ -157,7 +149,7 @@ class ConfigurationAgent:
         outputs: list[Output] = []
         for holding in tuple(self.holdings.due(now)):
             outputs += self._look_at(holding, now)
-            self._settle(holding)
+            self.holdings.settle(holding)
         return tuple(outputs)
 
     def next_deadline(self) -> int | None:
@@ -211,7 +203,7 @@ class ConfigurationAgent:
             outputs += self._decline(held, held.lease, now)
         elif held.lease is not None and not held.busy:
             outputs += self._grant(held, now)
-        self._settle(held)
+        self.holdings.settle(held)
         return tuple(outputs)
 
     def _begin(self, request: Request, wish: Wish, node: str, now: Instant) -> tuple[Output, ...]:
@@ -219,7 +211,10 @@ class ConfigurationAgent:
         if len(self.holdings.of(node)) >= settings.per_node:
             what = f"it has {settings.per_node} addresses here already"
             return self._deny(request, Code.QUOTA, what, now)
-        if len(self.holdings) >= settings.maximum or len(self._listening) >= settings.exchanges:
+        if (
+            len(self.holdings) >= settings.maximum
+            or len(self.holdings.listening) >= settings.exchanges
+        ):
             return self._deny(request, Code.BUSY, "too many mobile nodes at once", now)
         if not self._rate.take(node.encode(), now.monotonic_ns):
             return self._deny(request, Code.QUOTA, "it asks too often", now)
@@ -227,7 +222,7 @@ class ConfigurationAgent:
             request.key,
             node,
             wish,
-            self._acquisition(wish),
+            self._link.acquisition(wish),
             now.monotonic_ns + int(settings.keep_s * NS_PER_S),
         )
         holding.waiting = Waiting(request.token, request.source)
@@ -236,17 +231,20 @@ class ConfigurationAgent:
 
     def _decline(self, holding: Holding, lease: Lease, now: Instant) -> tuple[Output, ...]:
         """The address is in use on the link: another one."""
-        node = holding.mobile_node
-        if not self._declines.take(node.encode(), now.monotonic_ns):
+        node, failed = holding.mobile_node, None
+        if lease.address.ip == holding.declined:
+            failed = Failed(Code.SERVER_REFUSED, "the server gives the declined address again")
+        elif not self._declines.take(node.encode(), now.monotonic_ns):
             failed = Failed(Code.QUOTA, "it declines too many addresses")
+        if failed is not None:
             waiting, holding.waiting = holding.waiting, None
             back = self._release(holding, "declined")
             holding.lease, holding.waiting = None, waiting
             return (*back, *self._failed(holding, failed, now))
         said = holding.acquisition.decline(lease)
-        holding.lease = None
+        holding.lease, holding.declined = None, lease.address.ip
         self.holdings.note(holding)
-        holding.acquisition = self._acquisition(holding.wish)
+        holding.acquisition = self._link.acquisition(holding.wish)
         gone = Gone(node, lease.address.ip, "declined")
         return (*said, gone, *self._digest(holding, holding.acquisition.begin(now), now))
 
@@ -263,7 +261,7 @@ class ConfigurationAgent:
                 outputs = self._digest(holding, holding.acquisition.renew(lease, now), now)
             else:
                 outputs = self._grant(holding, now)
-        self._settle(holding)
+        self.holdings.settle(holding)
         return outputs
 
     # --- what becomes of holdings
@@ -286,7 +284,7 @@ class ConfigurationAgent:
                     made += self._grant(holding, now, renewal=renewal)
             else:
                 made += self._failed(holding, output, now)
-        self._settle(holding)
+        self.holdings.settle(holding)
         return tuple(made)
 
     def _failed(self, holding: Holding, failed: Failed, now: Instant) -> tuple[Output, ...]:
@@ -324,9 +322,9 @@ class ConfigurationAgent:
         if holding.lease is None or holding.lease.server is None:
             return self._release(holding, cause)
         holding.cause = cause
-        holding.absence = Absence(holding.lease.address.ip, holding.wish.mac, self._mac)
+        holding.absence = self._link.absence(holding.lease.address.ip, holding.wish.mac)
         outputs = holding.absence.expire(now)
-        self._settle(holding)
+        self.holdings.settle(holding)
         return outputs
 
     def _part(self, holding: Holding, now: Instant) -> tuple[Output, ...]:
@@ -353,24 +351,11 @@ class ConfigurationAgent:
     def _forget(self, holding: Holding, cause: str) -> tuple[Output, ...]:
         lease, holding.waiting, holding.absence = holding.lease, None, None
         self.holdings.remove(holding)
-        self._listening.discard(holding)
         return () if lease is None else (Gone(holding.mobile_node, lease.address.ip, cause),)
 
     def _touch(self, holding: Holding, key: bytes, now: Instant) -> None:
         holding.key = key
         holding.keep_until_ns = now.monotonic_ns + int(self._settings.keep_s * NS_PER_S)
-
-    def _settle(self, holding: Holding) -> None:
-        """After any change: the agenda, and who listens to the link."""
-        present = self.holdings.at(holding.place) is holding
-        if present and (holding.busy or holding.absence is not None):
-            self._listening.add(holding)
-        else:
-            self._listening.discard(holding)
-        self.holdings.schedule(holding)
-
-    def _acquisition(self, wish: Wish) -> Acquisition:
-        return Acquisition4(wish, self._mac, self._random, self._settings.dhcp4)
 
     # --- answers
 

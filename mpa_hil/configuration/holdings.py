@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from mpa_hil.configuration.acquisition import Acquisition, Lease
+from mpa_hil.configuration.dhcp4 import message as dhcp4
+from mpa_hil.configuration.dhcp6 import message as dhcp6
+from mpa_hil.configuration.heard import Heard
 from mpa_hil.configuration.interface import Configuration, Method, Wish
 from mpa_hil.configuration.presence import Absence
 from mpa_hil.configuration.record import HoldingRecord
@@ -48,6 +51,8 @@ class Holding:
     waiting: Waiting | None = None
     absence: Absence | None = None
     """It is given back, unless the MN turns out to be on the link."""
+    declined: Address | None = None
+    """What the server was last told to be in use by somebody else."""
     cause: str = ""
     """Why it is given back."""
     due_ns: int = field(default=-1)
@@ -130,6 +135,8 @@ class Holdings:
         self._places: dict[Place, Holding] = {}
         self._clients: dict[Place, Holding] = {}
         self._nodes: dict[str, list[Holding]] = {}
+        self.listening: set[Holding] = set()
+        """Those with an exchange, or a question to the link, under way."""
         self._agenda: list[tuple[int, int, Holding]] = []
         self._number = 0
         self._noted: dict[int, Place] = {}
@@ -154,6 +161,7 @@ class Holdings:
             return
         del self._places[holding.place]
         self.note(holding)
+        self.listening.discard(holding)
         if self._clients.get(holding.client) is holding:
             del self._clients[holding.client]
         ours = self._nodes[holding.mobile_node]
@@ -193,10 +201,24 @@ class Holdings:
             made.append((number, record))
         return tuple(made)
 
-    def schedule(self, holding: Holding) -> None:
-        """Put it into the agenda anew, if its time has changed."""
+    def concerned(self, said: Heard) -> tuple[Holding, ...]:
+        """Who waits for what was heard on the link."""
+        if not isinstance(said, dhcp4.Message | dhcp6.Message):
+            return tuple(self.listening)
+        if isinstance(said, dhcp4.Message):
+            holding = self.at((4, said.mac))
+        else:
+            holding = self.called((6, said.option(dhcp6.Option.CLIENT_ID)))
+        return (holding,) if holding is not None and holding in self.listening else ()
+
+    def settle(self, holding: Holding) -> None:
+        """After any change of it: agenda, and whether it listens to the link."""
         if self._places.get(holding.place) is not holding:
             return
+        if holding.busy or holding.absence is not None:
+            self.listening.add(holding)
+        else:
+            self.listening.discard(holding)
         due_ns = holding.next_deadline()
         if due_ns != holding.due_ns:
             holding.due_ns = due_ns

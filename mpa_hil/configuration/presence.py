@@ -7,10 +7,11 @@ of an MN that is still elsewhere. Sans-IO.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv6Address
 
 from mpa_hil.configuration.acquisition import Transmit
 from mpa_hil.configuration.frames import ArpReply, arp_probe
+from mpa_hil.configuration.frames6 import NeighbourAdvertised, neighbour_solicitation
 from mpa_hil.configuration.heard import Heard
 from mpa_hil.mobility.interface import Address, Instant
 
@@ -49,7 +50,9 @@ class Absence:
 
     def receive(self, heard: Heard) -> None:
         """Digest what was heard on the link."""
-        if isinstance(heard, ArpReply) and heard.address == self._address:
+        if not isinstance(heard, ArpReply | NeighbourAdvertised):
+            return
+        if heard.address == self._address:
             self.present = self.present or heard.mac == self._node_mac
 
     def expire(self, now: Instant) -> tuple[Transmit, ...]:
@@ -58,6 +61,8 @@ class Absence:
             return ()
         self._asked += 1
         self._due_ns = now.monotonic_ns + _WAIT_MS * _NS_PER_MS
-        if self._asked > _PROBES or not isinstance(self._address, IPv4Address):
+        if self._asked > _PROBES:
             return ()
+        if isinstance(self._address, IPv6Address):
+            return (Transmit(neighbour_solicitation(self._mac, self._address)),)
         return (Transmit(arp_probe(self._mac, self._address)),)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mpa_hil.configuration.acquisition import Transmit
 from mpa_hil.configuration.dhcp4.exchange import Dhcp4Timing
+from mpa_hil.configuration.dhcp6.exchange import Dhcp6Timing
 from mpa_hil.configuration.interface import Code, Configuration, Method
 from mpa_hil.errors import LocalError
 from mpa_hil.light import light
@@ -38,6 +39,7 @@ class AgentSettings:
     retry_s: float = 10.0
     """Between attempts to renew with a server that does not answer."""
     dhcp4: Dhcp4Timing = field(default_factory=Dhcp4Timing)
+    dhcp6: Dhcp6Timing = field(default_factory=Dhcp6Timing)
 
     def __post_init__(self) -> None:
         counts = (self.per_node, self.maximum, self.exchanges, self.burst, self.declines)
