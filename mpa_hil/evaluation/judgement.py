@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpa_hil.evaluation.runs import Outcome
+from mpa_hil.experiment.plan import FLOOR, MPA
 from mpa_hil.report.verdict import Check, Missing, QuietRun, Verdict, judge
 from mpa_hil.scenario import Scenario
-
-HOLDING_SCHEME = "l2-floor"
 
 
 def verdict(outcomes: Sequence[Outcome], scenario: Scenario) -> Verdict:
@@ -41,23 +40,37 @@ def _null(outcomes: Sequence[Outcome], scenario: Scenario) -> list[QuietRun] | M
 def _control(outcomes: Sequence[Outcome], scenario: Scenario) -> list[QuietRun] | Missing | None:
     """The runs of the switch without holding, where packets were held; the held way only.
 
-    The access router holds the downlink. What the uplink loses is no proof that the probe would
-    have seen the downlink lose.
+    Each scheme that held needs its own. The router holds the downlink: what the uplink loses is no
+    proof that the probe would have seen the downlink lose.
     """
-    options = scenario.schemes.l2_floor
     found = [outcome for outcome in outcomes if outcome.info.kind == "control"]
-    held = any(
-        outcome.info.scheme == HOLDING_SCHEME and outcome.info.kind == "handover"
-        for outcome in outcomes
-    )
+    held = {o.info.scheme for o in outcomes if o.info.kind == "handover"} & _holding(scenario)
+    missing = held - {outcome.info.scheme for outcome in found}
+    if missing:
+        which = f" by {', '.join(sorted(missing))}" if found else ""
+        return Missing(f"none was made, though packets were held{which}")
     if not found:
-        if not (held and options.hold and options.control):
-            return None
-        return Missing("none was made, though packets were held")
+        return None
     flows = _flows(found, "without holding")
     if isinstance(flows, Missing):
         return flows
-    return [flow for flow in flows if flow.direction == "downlink"] or flows
+    for scheme in sorted({outcome.info.scheme for outcome in found}):
+        own = [f for o in found if o.info.scheme == scheme for f in _downlink(o.quiet)]
+        if not any(flow.lost for flow in own):
+            return Missing(f"{scheme} lost nothing without holding: the probe does not see losses")
+    return _downlink(flows)
+
+
+def _downlink(flows: Sequence[QuietRun]) -> list[QuietRun]:
+    """The flows towards the MN, or all where none goes there."""
+    return [flow for flow in flows if flow.direction == "downlink"] or list(flows)
+
+
+def _holding(scenario: Scenario) -> set[str]:
+    """The schemes that hold packets and are to be run without that too."""
+    floor, mpa = scenario.schemes.l2_floor, scenario.schemes.mpa
+    wanted = {FLOOR: floor.hold and floor.control, MPA: mpa.hold != "off" and mpa.control}
+    return {scheme for scheme, held in wanted.items() if held}
 
 
 def _flows(outcomes: Sequence[Outcome], what: str) -> list[QuietRun] | Missing:

@@ -34,6 +34,7 @@ REACTIVE = Story()
 FLOOR_NULL = Story("l2-floor", "null", lab="floor")
 FLOOR = Story("l2-floor", lab="floor", holds=True)
 CONTROL = Story("l2-floor", "control", lab="floor")
+MPA = Story("mpa", holds=True)
 
 
 def evaluated(tmp_path: Path, *stories: Story, scenario: Scenario | None = None) -> Summary:
@@ -158,6 +159,15 @@ def test_floor_with_its_null_and_control_runs(tmp_path: Path) -> None:
     assert details[2].startswith("2 comparisons, at most 0.000 ms")
 
 
+def test_every_scheme_that_holds_is_run_without_that_too(tmp_path: Path) -> None:
+    control = Story("mpa", "control")
+    summary = evaluated(tmp_path, NULL, FLOOR_NULL, FLOOR, CONTROL, MPA, control)
+    assert summary.verdict is not None
+    assert summary.verdict.given
+    lost = (5 + 50) + (10 + 99)  # downlink, voice and probe, on the floor's lab and the main one
+    assert summary.verdict.checks[1].detail == f"{lost} packets lost without holding"
+
+
 @pytest.mark.parametrize(
     ("stories", "reason"),
     [
@@ -167,6 +177,9 @@ def test_floor_with_its_null_and_control_runs(tmp_path: Path) -> None:
         ((Story(kind="null", ok=False, error="a1 died"), REACTIVE), "failed: a1 died"),
         ((FLOOR_NULL, FLOOR, Story("l2-floor", "control", lab="floor", ok=False)), "no reason"),
         ((FLOOR_NULL, FLOOR, Story("l2-floor", "control", lab="floor", holds=True)), "see losses"),
+        ((NULL, FLOOR_NULL, FLOOR, CONTROL, MPA), "though packets were held by mpa"),
+        ((NULL, MPA), "none was made, though packets were held"),
+        ((NULL, MPA, Story("mpa", "control", holds=True)), "mpa lost nothing without holding"),
         ((NULL, Story(ok=False, error="b1 died")), "handovers measured: 0 of 1"),
         ((NULL, Story(unheard=(100, 335, 336))), "DISAGREE"),
         ((), "nothing was sent"),
