@@ -25,11 +25,14 @@ from mpa_hil.mobility.interface import NS_PER_S, Address, Endpoint, Send
 from mpa_hil.signalling.client import NamedSecret
 from mpa_hil.tunnel.interface import Code
 from mpa_hil.tunnel.outputs import Act, Changed, RouterOutput
-from mpa_hil.tunnel.record import Record, record, restored
+from mpa_hil.tunnel.record import record, restored
 from mpa_hil.tunnel.router import RouterTunnels
 from mpa_hil.tunnel.sessions import Session
 from mpa_hil.tunnel.states import Cue, Order, State
 
+_WRITTEN_FIRST = frozenset((Order.INSTALL, Order.MOVE))
+"""What an MN relies on once it is answered, so it is in the file by then. Nothing else is: at the
+switch there is no time, and a session that is not TUNNELLED is not taken up again."""
 _NOTHING = Backlog(0, 0, 0, 0, 0)
 
 Checked = Callable[[Code | None], None]
@@ -175,6 +178,8 @@ class TunnelService:
                     continue
                 failure = self._kernel.act(output)
                 stack.extend(reversed(self._machine.acted(output, failure, instant())))
+                if output.order in _WRITTEN_FIRST:
+                    self._keep(output.session)
             elif isinstance(output, Send):
                 port = self._ports.get(output.destination.address.version)
                 if output.datagram and port is not None:
@@ -192,14 +197,14 @@ class TunnelService:
         if not isinstance(output, Changed):
             self._log.say(output)
             return
-        number, now = output.session.number, instant()
+        number = output.session.number
         if output.state is State.HOLDING:
             self._holding[number] = self._kernel.backlog(number) or _NOTHING
         before, after = _NOTHING, _NOTHING
         if output.before is State.HOLDING:
             before = self._holding.pop(number, _NOTHING)
             after = self._kernel.backlog(number) or before
-        self._keep(output.session, record(output.session, now))
+        self._keep(output.session)
         self._log.changed(output, at_ns, taken_ns, before, after)
 
     def _check(self, session: Session) -> None:
@@ -232,9 +237,9 @@ class TunnelService:
 
     # The file
 
-    def _keep(self, session: Session, kept: Record | None) -> None:
+    def _keep(self, session: Session) -> None:
         if self._journal is not None:
-            self._journal.write([(session.number, kept)])
+            self._journal.write([(session.number, record(session, instant()))])
 
     def _restore(self) -> tuple[int, int]:
         """Make again what can be made again; how much, and how much not."""

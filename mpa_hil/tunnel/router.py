@@ -124,6 +124,8 @@ class RouterTunnels:
         """The kernel carried an `Act` out, or says why not."""
         if failure:
             return self._failed(act, failure, now)
+        if act.order is Order.ADVERTISE:
+            return ()
         session, asked = act.session, act.asked
         outputs: list[RouterOutput] = []
         if act.outer is not None:
