@@ -95,7 +95,7 @@ async def _with_tunnels(
     with contextlib.ExitStack() as stack:
         watch = TunnelWatch(wanted.interface, wanted.store)  # forks: before there are threads
         stack.callback(watch.dismiss)
-        kernel = TunnelKernel(wanted.interface, wanted.check_ms)
+        kernel = TunnelKernel(wanted.interface, wanted.networks, wanted.check_ms)
         stack.callback(lambda: kernel.close(keep))
         make = key_pair if Protect.WIREGUARD in wanted.protections else None
         machine = RouterTunnels(wanted.router(settings.addresses, kernel.mac), os.urandom, make)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
 
-from mpa_hil.errors import MpaError
+from mpa_hil.agents.address_checks import AddressChecks
+from mpa_hil.errors import MachineError, MpaError
 from mpa_hil.kernel.hold import Backlog
+from mpa_hil.kernel.neighbour_discovery import (
+    ALL_NODES,
+    Prefix,
+    RouterAdvertisement,
+    link_local,
+    packet,
+)
 from mpa_hil.kernel.netlink import RouteSocket
 from mpa_hil.kernel.router_tunnel import RouterLink, RouterTunnel
 from mpa_hil.kernel.state import KernelState
@@ -21,6 +31,9 @@ from mpa_hil.tunnel.states import Order
 
 DEVICE = "mpat"
 """Tunnels are `mpat` and the session's number; what holds packets, `mpaq` and `mpar` and that."""
+_ETH_IPV6 = 0x86DD
+_ROUTER_S, _PREFERRED_S, _VALID_S = 1800, 604_800, 2_592_000
+"""Lifetimes that are advertised: the defaults of RFC 4861 s6.2.1."""
 _AGAIN_NS = 5_000_000
 """Between looks at whether what was released has left."""
 _PATIENCE_NS = 2_000_000_000
@@ -44,18 +57,26 @@ class TunnelKernel:
 
     Args:
         interface: the link.
+        networks: its prefixes; those of IPv6 are advertised into tunnels.
         check_ms: how long the owner of an address has to say that it is.
 
     Raises:
         MachineError: no such interface, not root, or the kernel lacks something.
     """
 
-    def __init__(self, interface: str, check_ms: int) -> None:
+    def __init__(
+        self,
+        interface: str,
+        networks: tuple[IPv4Network | IPv6Network, ...],
+        check_ms: int,
+    ) -> None:
         self._route = RouteSocket()
         self._state = KernelState(self._route)
         self._link = RouterLink(self._state, interface)
         self.mac: bytes = self._link.link_layer
         """The router's, on the link."""
+        self._checks = AddressChecks(interface, check_ms)
+        self._networks = networks
         self._tunnels: dict[int, _Held] = {}
         self._leaving: dict[int, _Held] = {}
         """Taken away but for packets on their way out."""
@@ -94,13 +115,22 @@ class TunnelKernel:
                 self._tunnels[number].tunnel.move(act.outer)
             elif order is Order.REMOVE:
                 self._remove(number)
+            elif order is Order.ADVERTISE:
+                self._advertise(act.session)
         except (MpaError, ValueError) as error:
             return str(error)
         return ""
 
     def check(self, session: Session, checked: Callable[[Code | None], None]) -> None:
         """Has anybody on the link the session's addresses? `checked` is called later, once."""
-        asyncio.get_running_loop().call_soon(checked, None)
+
+        def known(free: bool) -> None:
+            checked(None if free else Code.ADDRESS_IN_USE)
+
+        try:
+            self._checks.start(session.wish.inner, session.wish.mac, known)
+        except MpaError:
+            asyncio.get_running_loop().call_soon(checked, Code.KERNEL)
 
     def backlog(self, number: int) -> Backlog | None:
         """What a session's hold device has and has counted; None: there is none."""
@@ -133,6 +163,7 @@ class TunnelKernel:
                 with contextlib.suppress(MpaError):
                     held.tunnel.remove()
             self._state.close()
+        self._checks.close()
         self._route.close()
 
     def _install(self, session: Session) -> None:
@@ -165,6 +196,28 @@ class TunnelKernel:
         self._look_again(held)
         self._leaving[number] = held
         self._settle(number, held, time.monotonic_ns())
+
+    def _advertise(self, session: Session) -> None:
+        """As the router would on its link, so that the MN learns in time what it will find there
+        (R54, R63, R68)."""
+        inner = [address for address in session.wish.inner if isinstance(address, IPv6Address)]
+        found = [each for each in self._networks if isinstance(each, IPv6Network)]
+        prefixes = tuple(
+            Prefix(network, _VALID_S, _PREFERRED_S)
+            for network in found
+            if any(address in network for address in inner)
+        )
+        if not prefixes:
+            return
+        said = RouterAdvertisement(_ROUTER_S, prefixes, mtu=session.mtu, link_layer=self.mac)
+        octets = packet(link_local(self.mac), ALL_NODES, said.encode())
+        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
+        try:
+            with socket.socket(socket.AF_PACKET, kind, 0) as tunnel:
+                place = f"{DEVICE}{session.number}", _ETH_IPV6, 0, 0, bytes(6)
+                tunnel.sendto(octets, place)
+        except OSError as error:
+            raise MachineError(f"no advertisement: {error.strerror}", where=place[0]) from error
 
     def _look_again(self, held: _Held) -> None:
         now_ns = time.monotonic_ns()

@@ -30,7 +30,7 @@ from mpa_hil.tunnel.router import RouterTunnels
 from mpa_hil.tunnel.sessions import Session
 from mpa_hil.tunnel.states import Cue, Order, State
 
-_WRITTEN_FIRST = frozenset((Order.INSTALL, Order.MOVE))
+_WRITTEN_FIRST = frozenset((Order.INSTALL, Order.MOVE, Order.REMOVE))
 """What an MN relies on once it is answered, so it is in the file by then. Nothing else is: at the
 switch there is no time, and a session that is not TUNNELLED is not taken up again."""
 _NOTHING = Backlog(0, 0, 0, 0, 0)
