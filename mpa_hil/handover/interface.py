@@ -245,9 +245,15 @@ class SeekAny:
 @dataclass(frozen=True, slots=True)
 class Arrive:
     """Send the prepared ARRIVED from the nCoA until acknowledged (with `Hold.OLD`: have A's router
-    forward to the nCoA, too). ARRIVED, ARRIVAL_UNHEARD."""
+    forward to the nCoA, too). ARRIVED, ARRIVAL_UNHEARD.
+
+    Attributes:
+        marked: LEAVE was sent, so the acknowledgement that says "drained" is waited for; else the
+            first one will do: A was gone, and what was on its way up by the tunnel with it.
+    """
 
     hold: Hold
+    marked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +330,7 @@ class Finished:
     """Nothing more is under way, and nothing is held for the other network.
 
     Attributes:
-        level: what had been prepared when the node left A (or gave up).
+        level: what was ready when the node left A; if it did not, the most that ever was.
         confirmed: the home agent acknowledged the binding that the outcome speaks of, or was never
             told another.
         unanswered: what peers did not confirm in time; they have time limits of their own.

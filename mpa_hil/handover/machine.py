@@ -159,6 +159,7 @@ class Handover(Situation):
         self.do_stage(turn)
 
     def do_be_ready(self, turn: Turn) -> None:
+        self._reached = max(self._reached, self.level)
         self._out.append(act.Ready(self.level, self._why))
 
     do_be_bound = do_be_ready
@@ -187,7 +188,8 @@ class Handover(Situation):
         if self._tunnelled:
             self._turned = True
             self._out.append(_TURN_UPLINK)
-            if turn.event is not Event.LINK_LOST:
+            self._marked = turn.event is not Event.LINK_LOST
+            if self._marked:
                 self._out.append(_LEAVE)
         self._out.append(_SELECT)
         if not self._tunnelled:
@@ -203,7 +205,7 @@ class Handover(Situation):
         if not self._turned:  # the supplicant came here by itself
             self._turned = True
             self._out.append(_TURN_UPLINK)
-        self._out.append(act.Arrive(self._held))
+        self._out.append(act.Arrive(self._held, self._marked))
 
     def do_settle(self, turn: Turn) -> None:
         self._put_on_link()
@@ -287,7 +289,7 @@ class Handover(Situation):
         keep = self.options.keep_keys and self.state is not State.AUTHENTICATING
         if self._keys_asked and not keep:
             self._out.append(act.ForgetKeys())
-        level = max(self._left_with, self.level)
+        level = max(self._left_with, self._reached)
         self._finish(Outcome.STAYED, level, confirmed=not self._binding_moved)
         keys = self._keys and keep
         self._forget_all()
@@ -346,7 +348,7 @@ class Handover(Situation):
             self._out.append(act.TurnBack())
         if self._holding and (self._tunnelled or self._held & Hold.OLD):
             self._out.append(act.Resume(self._held))
-        self._turned = self._holding = False
+        self._turned = self._marked = self._holding = False
         self._held = Hold.OFF
         self._awaited &= _GIVING_BACK
 

@@ -41,12 +41,14 @@ class Situation:
         self._holding = False
         self._turned = False
         """The uplink has left the tunnel for the physical interface."""
+        self._marked = False
+        """And has sent the end marker through it."""
         self._on_new = self._acquired = False
         self._old_gone = False
         self._awaited: set[Event] = set()
         """Answers that the end of the handover waits for."""
         self._addresses = self._tunnels = self._rounds = self._tries = 0
-        self._left_with = Level.REACTIVE
+        self._reached = self._left_with = Level.REACTIVE
         self._why = ""
 
     @property

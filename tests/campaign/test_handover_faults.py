@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import pytest
 from campaign import dice, runs
 from handover_peers import MS, OLD, S
+from handover_traffic import Stream
 from handover_world import Fault, World, prompt
 
 from mpa_hil.handover import interface as act
@@ -26,11 +27,11 @@ BOUND_S = 80.0
 
 
 def go(world: World, *, leave: Event | None = Event.SWITCH_WANTED) -> None:
-    """Prepare, wait a second, leave, and wait for what was still under way."""
+    """Prepare, wait a little, leave, and wait for what was still under way."""
     world.node.feed(Event.PREPARE)
     took_s = world.run_until(*READY, *ENDS, most_s=BOUND_S)
     if leave is not None and world.node.handover.state in READY:
-        took_s += world.run(1)
+        took_s += world.run(0.4)
         world.node.feed(leave)
     took_s += world.run_until(*ENDS, most_s=BOUND_S)
     assert took_s < BOUND_S
@@ -61,11 +62,18 @@ def is_whole(world: World) -> None:
         assert (world.downlink(), world.uplink()) == ("there", "there")
 
 
-def messages(options: Options) -> list[str]:
-    """What is said in a handover when all goes well."""
-    world = World(options)
-    go(world)
-    return world.sent
+def watched(world: World) -> list[Stream]:
+    """Packets both ways from the binding update to a while after the end."""
+    streams: list[Stream] = []
+
+    def look(state: State) -> None:
+        if state is State.BINDING and not streams:
+            streams.append(Stream(world, 10 * MS))
+        elif state in ENDS and streams:
+            world.later(200 * MS, streams[0].stop)
+
+    world.on_state = look
+    return streams
 
 
 def one(number: int, late_ns: Sequence[int]) -> Fault:
@@ -84,7 +92,10 @@ def test_f3_one_message_fares_badly(level: Level, late_ns: Sequence[int]) -> Non
     go(quiet)
     for number in range(len(quiet.sent)):
         world = World(options, fault=one(number, late_ns))
+        streams = watched(world)
         go(world)
+        if level is Level.BOUND:
+            assert set(streams[0].faults().values()) == {(0, 0, 0)}, world.sent[number]
         assert world.node.handover.state is State.AT_NEW, (number, world.sent[number])
         is_whole(world)
         # After the move a lost registration costs the second that Mobile IPv4 waits (s3.6.3).

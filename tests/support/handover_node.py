@@ -3,6 +3,7 @@ the machines that speak to the agents, the radio and the uplink, and carries out
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
@@ -56,10 +57,13 @@ class Node:
         self.options = options
         self.handover = Handover(options)
         self.said: list[Action] = []
+        self._state = self.handover.state
         self.radio = "A"
         self.there = {"A": True, "B": True}
         self.refusing = {"A": False, "B": False}
-        self.tunnel = self.turned = False
+        self.tunnel = self.turned = self.direct = False
+        self.waiting: list[Callable[[], None]] = []
+        """Packets of the user that wait for the uplink."""
         self.on_link: IPv4Address | None = None
         self.settings: conf.Configuration | None = None
         self.sending_from: IPv4Address = OLD
@@ -71,6 +75,7 @@ class Node:
         self._joining = 0
         self._wanted: IPv4Address | None = None
         self._tunnel_wanted = False
+        self._marked = True
 
     @property
     def address(self) -> IPv4Address:
@@ -95,7 +100,7 @@ class Node:
         """Whether a packet for the nCoA gets here."""
         if way == "tunnel":
             return self.radio == "A" and self.tunnel
-        return self.radio == "B" and (self.on_link == address or self.turned)
+        return self.radio == "B" and (self.on_link == address or self.turned or self.direct)
 
     def next_deadline(self) -> int | None:
         """Of all its machines."""
@@ -126,12 +131,12 @@ class Node:
     # --- what the machine wants
 
     def _carry_out(self, actions: act.Actions) -> None:
-        before = self.said[-1:]
         for action in actions:
             self.said.append(action)
             getattr(self, "_" + type(action).__name__)(action)
-        if actions or before:
-            self.world.on_state(self.handover.state)
+        if self.handover.state is not self._state:
+            self._state = self.handover.state
+            self.world.on_state(self._state)
 
     def _Authenticate(self, _: Action) -> None:
         def done() -> None:
@@ -216,15 +221,23 @@ class Node:
     def _SeekAny(self, _: Action) -> None:
         pass
 
-    def _Arrive(self, _: Action) -> None:
+    def _Arrive(self, action: act.Arrive) -> None:
+        self._marked = action.marked
         self._ask(Asking("arrived", "new", 1000, MS, Event.ARRIVED, Event.ARRIVAL_UNHEARD))
 
     def _ReleaseUplink(self, _: Action) -> None:
-        self.turned = False
         self.sending_from = self.address
+        self.direct = True
+        self._let_go()
 
     def _TurnBack(self, _: Action) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
         self.turned = False
+        waiting, self.waiting = self.waiting, []
+        for send in waiting:
+            send()
 
     def _Resume(self, _: Action) -> None:
         self._ask(Asking("enable", "old", 50, 100 * MS, None, None))
@@ -258,6 +271,7 @@ class Node:
 
     def _LeaveNew(self, _: Action) -> None:
         self.on_link = None
+        self.direct = False
 
     def _NotifyServing(self, _: Action) -> None:
         self.later(20 * MS if self.world.aa.alive else 3000 * MS, Event.SERVING)
@@ -335,7 +349,7 @@ class Node:
             self._again(asking)
         elif not ack.done:
             self._answered(asking.ill)
-        elif asking.what != "arrived" or ack.drained:
+        elif asking.what != "arrived" or ack.drained or not self._marked:
             self._answered(asking.well)
         return True
 

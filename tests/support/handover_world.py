@@ -123,7 +123,7 @@ class World:
         if way == "tunnel":
             possible = possible and node.tunnel
         if way == "new":
-            possible = possible and (node.turned or node.on_link is not None)
+            possible = possible and (node.turned or node.direct or node.on_link is not None)
         if not possible:
             return
 
@@ -178,10 +178,10 @@ class World:
             return "there" if node.radio == "A" else "lost"
         if node.turned:
             return "held"
-        if node.tunnel:
-            through = node.radio == "A" and self.ar.takes(node.address)
-            return "there" if through else "lost"
-        return "there" if node.radio == "B" and node.on_link else "lost"
+        if node.direct or node.on_link:
+            return "there" if node.radio == "B" else "lost"
+        through = node.tunnel and node.radio == "A" and self.ar.takes(node.address)
+        return "there" if through else "lost"
 
     def _look(self) -> None:
         for direction, fate in (("down", self.downlink()), ("up", self.uplink())):

@@ -70,12 +70,13 @@ def is_on_b(world: World, *, home_agent_lives: bool = True) -> None:
     assert world.node.handover.state is State.AT_NEW
     assert world.node.radio == "B"
     nothing_left(world)
+    assert world.node.said[-3:-1] == [act.RetireBinding(old=True), act.DropOld()]
     if home_agent_lives:
         assert world.ha.care_of == world.node.on_link
         assert (world.downlink(), world.uplink()) == ("there", "there")
 
 
-def is_on_a(world: World, *, confirmed: bool = True) -> None:
+def is_on_a(world: World, *, confirmed: bool = True, answered: bool = True) -> None:
     assert world.node.handover.state is State.AT_OLD
     assert world.node.radio == "A"
     nothing_left(world)
@@ -83,6 +84,9 @@ def is_on_a(world: World, *, confirmed: bool = True) -> None:
     assert isinstance(finished, act.Finished)
     assert finished.outcome is Outcome.STAYED
     assert finished.confirmed == confirmed
+    assert finished.unanswered == () or not answered
+    staged, retired = act.StageBinding(), act.RetireBinding(old=False)
+    assert world.node.said.count(staged) == world.node.said.count(retired)
     assert world.node.on_link is None
     if confirmed:
         assert world.ha.care_of == OLD
@@ -179,7 +183,7 @@ def test_f1_an_agent_dies_and_the_node_does_not_go(who: str, step: int | State) 
     assert world.run_until(State.AT_OLD) < 20
     world.run(8)
     if who == "AR":
-        is_on_a(world)
+        is_on_a(world, answered=False)
     else:  # nobody can give the address back before its agent lives again, or its lease ends
         assert world.ha.care_of == OLD
         assert (world.downlink(), world.uplink()) == ("there", "there")
@@ -319,21 +323,25 @@ def test_cancelled_or_disowned_at_any_moment(
 
 
 @pytest.mark.parametrize("event", [Event.LEASE_EXPIRED, Event.ADDRESS_TAKEN, Event.TUNNEL_LOST])
-@pytest.mark.parametrize("state", [State.BINDING, State.BOUND, State.HOLDING, State.SWITCHING])
+@pytest.mark.parametrize("state", [*list(STEPS.values())[2:], State.BOUND, State.SETTLING])
 def test_the_address_or_the_tunnel_goes_under_the_node(state: State, event: Event) -> None:
-    """Before the switch: back to the old binding. After it is decided: on, with another address."""
+    """Before the switch: back to the old binding. After it is decided: on, with another address if
+    it is the address that went."""
 
     def goes(world: World) -> None:
         if event is Event.LEASE_EXPIRED:
             world.ca.leases.clear()
+        elif event is Event.ADDRESS_TAKEN:
+            world.ar.strangers = {POOL[0]}
         world.node.feed(event)
 
-    world = handover(at(state, goes), switch=state in (State.HOLDING, State.SWITCHING))
-    if state in (State.BINDING, State.BOUND):
+    before = state in (State.BINDING, State.BOUND)
+    world = handover(at(state, goes), switch=not before)
+    if before:
         is_on_a(world)
     else:
-        assert world.node.handover.state is State.AT_NEW
-        assert world.ha.care_of == world.node.on_link
+        is_on_b(world)
+        assert (world.node.on_link == POOL[0]) == (event is not Event.ADDRESS_TAKEN)
 
 
 def test_neither_network_is_there_and_then_one_is() -> None:
