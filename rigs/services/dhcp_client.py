@@ -1,4 +1,4 @@
-"""dhcpcd as an IPv4 DHCP client on one interface, telling what happens as JSON lines.
+"""dhcpcd as a client of DHCP and router advertisements, telling what happens as JSON lines.
 
 dhcpcd 9 has its state folders compiled in (/var/lib/dhcpcd, /run/dhcpcd). Each client therefore
 runs in a mount namespace of its own with fresh memory file systems over them, so that clients on
@@ -16,6 +16,7 @@ import re
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Literal
 
 from radios.errors import LocalError, MachineError, RemoteError
 from rigs.host import Host
@@ -27,17 +28,23 @@ SIGTERM_AGAIN_S = 0.1
 """Between two requests to end; waiting for its helper takes it less than this."""
 _HEARD = "received SIGTERM"
 
+_BOUND = ("BOUND", "RENEW", "REBIND", "REBOOT", "ROUTERADVERT")
+Versions = Literal["4", "6", "4 and 6"]
 _MARK = '{"dhcp":'
 
+# The last line is of IPv6: dhcpcd tells of an address once it knows that nobody else has it.
 # Only numbers, and addresses that dhcpcd itself has printed, go into the line: a server cannot put
 # quotes there.
 _HOOK = """\
 #!/bin/sh
 printf '{"dhcp":"%s","interface":"%s","address":"%s","prefix":"%s","routers":"%s","server":"%s",\
-"lease_s":"%s","dns":"%s","paa":"%s","old_address":"%s"}\\n' \
+"lease_s":"%s","dns":"%s","paa":"%s","old_address":"%s",\
+"address6":"%s","router6":"%s","lease6_s":"%s"}\\n' \
 "$reason" "$interface" "$new_ip_address" "$new_subnet_cidr" "$new_routers" \
 "$new_dhcp_server_identifier" "$new_dhcp_lease_time" "$new_domain_name_servers" \
-"$new_pana_agent" "$old_ip_address"
+"$new_pana_agent" "$old_ip_address" \
+"${nd1_addr1:-$new_dhcp6_ia_na1_ia_addr1}" "$nd1_from" \
+"${nd1_prefix_information1_vltime:-$new_dhcp6_ia_na1_ia_addr1_vltime}"
 """
 
 # The work directory may itself be below /run: it is carried over into the new /run by its handle,
@@ -66,6 +73,9 @@ class DhcpClientConfig:
     default_route: bool = True
     carrier: bool = True
     """Give the address up when the carrier is lost; off: keep it, for a link that comes back."""
+    versions: Versions = "4"
+    """Of IP: with 6 it makes an address from what routers advertise, or leases one by DHCPv6 where
+    they say so, and looks for duplicates of it in either case (2 s)."""
     metric: int | None = None
     """Of its routes; None leaves dhcpcd's own (1000 and up, wireless 3000 and up)."""
     name: str = "dhcpcd"
@@ -77,9 +87,11 @@ class LeaseEvent:
 
     reason: str
     """dhcpcd's word: ``PREINIT``, ``CARRIER``, ``NOCARRIER``, ``BOUND``, ``RENEW``, ``REBIND``,
-    ``REBOOT``, ``EXPIRE``, ``NAK``, ``FAIL``, ``TIMEOUT``, ``STOPPED``, ..."""
+    ``REBOOT``, ``EXPIRE``, ``NAK``, ``FAIL``, ``TIMEOUT``, ``STOPPED``, ...; of IPv6
+    ``ROUTERADVERT``, and of DHCPv6 those words with a 6 behind."""
     interface: str
     address: str = ""
+    """Of either version of IP."""
     prefix_length: int = 0
     routers: tuple[str, ...] = ()
     server: str = ""
@@ -92,7 +104,7 @@ class LeaseEvent:
     @property
     def bound(self) -> bool:
         """Whether the client holds an address as of this event."""
-        return bool(self.address) and self.reason in ("BOUND", "RENEW", "REBIND", "REBOOT")
+        return bool(self.address) and self.reason.removesuffix("6") in _BOUND
 
 
 def parse_event(line: str | bytes) -> LeaseEvent | None:
@@ -106,6 +118,8 @@ def parse_event(line: str | bytes) -> LeaseEvent | None:
         return None
     try:
         fields: dict[str, str] = json.loads(text)
+        if fields.get("address6"):
+            return _of_ipv6(fields)
         return LeaseEvent(
             reason=fields["dhcp"],
             interface=fields["interface"],
@@ -124,6 +138,18 @@ def parse_event(line: str | bytes) -> LeaseEvent | None:
         ) from None
 
 
+def _of_ipv6(fields: dict[str, str]) -> LeaseEvent:
+    address, _, length = fields["address6"].partition("/")
+    return LeaseEvent(
+        reason=fields["dhcp"],
+        interface=fields["interface"],
+        address=address,
+        prefix_length=int(length or 128),
+        routers=tuple(fields["router6"].split()),
+        lease_s=int(fields["lease6_s"] or 0),
+    )
+
+
 def files(config: DhcpClientConfig, workdir: str) -> dict[str, tuple[bytes, int]]:
     """Content and mode of the client's files, by path on its host."""
     _check(config)
@@ -137,7 +163,7 @@ def files(config: DhcpClientConfig, workdir: str) -> dict[str, tuple[bytes, int]
         f"metric {config.metric}": config.metric is not None,
     }
     lines = [
-        "ipv4only",
+        *_VERSIONS[config.versions],
         "noipv4ll",
         "nodev",
         "clientid",
@@ -152,6 +178,14 @@ def files(config: DhcpClientConfig, workdir: str) -> dict[str, tuple[bytes, int]
         f"{workdir}/{config.name}.conf": (("\n".join(lines) + "\n").encode(), 0o600),
         f"{workdir}/{config.name}.hook": (_HOOK.encode(), 0o700),
     }
+
+
+_VERSIONS: dict[Versions, tuple[str, ...]] = {
+    "4": ("ipv4only",),
+    "6": ("ipv6only", "slaac hwaddr"),
+    "4 and 6": ("slaac hwaddr",),
+}
+"""Addresses are made from the MAC address, so that they are the same in every run."""
 
 
 def command(config: DhcpClientConfig, workdir: str) -> list[str]:

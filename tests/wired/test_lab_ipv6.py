@@ -21,7 +21,8 @@ from rigs.host import Host
 from rigs.links import Link, Topology
 from rigs.netns import NamespaceHost
 from rigs.network import build
-from rigs.services import dhcp_server
+from rigs.services import dhcp_client, dhcp_server
+from rigs.services.dhcp_client import DhcpClientConfig, LeaseEvent
 from rigs.sweep import sweep
 
 pytestmark = needs("dnsmasq", "dhcpcd", "unshare")
@@ -36,6 +37,7 @@ LEASED = (
 LINK = IPv6Network("2001:db8:1::/64")
 USED = ("mn", "a1", "A-router", "core", "cn-router", "cn", "home-agent", "home-aaa", "A-aaa")
 BOUND_S = 20.0
+CLIENT = DhcpClientConfig(plan.RADIO, conflict_check=False, versions="6")
 KNOCK = """
 import socket, sys
 door = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
@@ -84,7 +86,7 @@ async def standing(*settings: str) -> AsyncIterator[dict[str, Host]]:
         for name in USED:
             hosts[name] = await NamespaceHost.create(name, lab)
         await build(wired(described), hosts)
-        config = servers.dhcp_server(described.domains[0], described.schemes.reactive)
+        config = servers.dhcp_server(described.domains[0], described.schemes.reactive_tuned)
         server = await dhcp_server.start(hosts["A-router"], config)
         yield hosts
         await server.stop()
@@ -147,15 +149,47 @@ def test_addresses_are_leased_where_the_lab_says_so() -> None:
                     await own_address(node)
             routes = (await node.run("ip", "-6", "route", "show", "default")).stdout.decode()
             assert "proto ra" in routes
-            client = await node.spawn(
-                *("unshare", "-m", "sh", "-c"),
-                "mount -t tmpfs x /var/lib/dhcpcd && mount -t tmpfs x /run && "
-                f"exec dhcpcd -6 -B -f /dev/null {plan.RADIO}",
-                name="dhcpcd",
-            )
+            client = await dhcp_client.start(node, CLIENT)
+            lease = await dhcp_client.wait_bound(client)
+            assert (lease.reason, lease.lease_s, lease.prefix_length) == ("BOUND6", 600, 128)
             address = await own_address(node)
             assert IPv6Address("2001:db8:1::1000") <= address <= IPv6Address("2001:db8:1::1fff")
+            assert lease.address == str(address)
             assert await reaches(node, "2001:db8:9::2")
+            await client.stop()
+
+    asyncio.run(run())
+
+
+def test_a_client_tells_of_its_address_and_makes_it_anew_after_the_carrier_was_lost() -> None:
+    async def run() -> None:
+        async with standing() as hosts:
+            node = hosts["mn"]
+            client = await dhcp_client.start(node, replace(CLIENT, versions="4 and 6"))
+            leases = dhcp_client.events(client)
+
+            async def bound(version: str) -> LeaseEvent:
+                async with asyncio.timeout(BOUND_S):
+                    async for lease in leases:
+                        if lease.bound and (":" in lease.address) is (version == "6"):
+                            return lease
+                raise AssertionError("it ended")
+
+            assert (await bound("4")).address.startswith("10.1.0.")
+            first = await bound("6")
+            assert (first.reason, first.prefix_length) == ("ROUTERADVERT", 64)
+            assert IPv6Address(first.address) in LINK
+            assert IPv6Address(first.routers[0]).is_link_local
+            assert await reaches(node, "2001:db8:9::2")
+            far = hosts["a1"]
+            await far.run("ip", "link", "set", plan.RADIO, "down")
+            async with asyncio.timeout(BOUND_S):
+                async for lease in leases:
+                    if lease.reason == "NOCARRIER":
+                        break
+            await far.run("ip", "link", "set", plan.RADIO, "up")
+            again = await bound("6")
+            assert again.address == first.address
             await client.stop()
 
     asyncio.run(run())
