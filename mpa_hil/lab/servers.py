@@ -157,6 +157,44 @@ def home_agent(scenario: Scenario, secrets: Secrets) -> dict[str, Any]:
     }
 
 
+def home_agent6(scenario: Scenario, secrets: Secrets) -> dict[str, Any]:
+    """Configuration of `mpa_hil.agents.home_agent6`, in a lab with IPv6."""
+    node = {
+        "home_address": str(scenario.mn.home_address6),
+        "spi": scenario.home.agent.spi,
+        "key": secrets.mobility_key,
+        "maximum_lifetime_s": scenario.home.agent.lifetime_s,
+    }
+    return {
+        "host": "home-agent",
+        "address": str(scenario.home.agent_address6),
+        "home_interface": "home-aaa",
+        "mobile_nodes": [node],
+    }
+
+
+def correspondent6(scenario: Scenario) -> dict[str, Any]:
+    """Configuration of `mpa_hil.agents.correspondent6`, in a lab with IPv6."""
+    return {"host": "cn", "address": str(scenario.correspondent.address6)}
+
+
+def mobility6(
+    scenario: Scenario, secrets: Secrets, *, route_optimisation: bool = False
+) -> dict[str, Any]:
+    """What the MN needs for Mobile IPv6 (`mpa_hil.agents.binding6`)."""
+    peer = scenario.correspondent
+    return {
+        "home_address": str(scenario.mn.home_address6),
+        "home_agent": str(scenario.home.agent_address6),
+        "spi": scenario.home.agent.spi,
+        "key": secrets.mobility_key,
+        "lifetime_s": scenario.home.agent.lifetime_s,
+        "correspondents": [str(peer.subnet6)],
+        "route_optimisation": route_optimisation,
+        "optimise": [str(peer.address6)] if route_optimisation else [],
+    }
+
+
 def hold(domain: Domain, secrets: Secrets, options: L2Floor) -> dict[str, Any]:
     """Configuration of `mpa_hil.agents.hold` on the domain's access router."""
     node = {

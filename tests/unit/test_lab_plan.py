@@ -8,6 +8,7 @@ import pytest
 
 from mpa_hil import scenario
 from mpa_hil.lab import plan, servers
+from mpa_hil.lab.secrets import draw
 from rigs.links import Topology
 from rigs.network_plan import link_batch, mac_of
 from rigs.network_plan import plan as host_plans
@@ -114,3 +115,17 @@ def test_access_routers_advertise_what_the_lab_says() -> None:
     old = lab()
     text = dhcp_server.text(servers.dhcp_server(old.domains[1], old.schemes.reactive), "/run/test")
     assert "ra" not in {line.partition("=")[0].removeprefix("enable-") for line in text.split()}
+
+
+def test_mobile_ipv6_is_configured_alike_at_all_its_ends() -> None:
+    described = lab("two_domains6.toml")
+    secrets = draw(described)
+    agent, peer = servers.home_agent6(described, secrets), servers.correspondent6(described)
+    node = servers.mobility6(described, secrets, route_optimisation=True)
+    assert node["home_agent"] == agent["address"] == "2001:db8::1"
+    (known,) = agent["mobile_nodes"]
+    for key in ("home_address", "spi", "key"):
+        assert node[key] == known[key]
+    assert node["optimise"] == [peer["address"]] == ["2001:db8:9::2"]
+    assert node["correspondents"] == ["2001:db8:9::/64"]
+    assert servers.mobility6(described, secrets)["optimise"] == []
