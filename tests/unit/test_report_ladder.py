@@ -27,13 +27,13 @@ from report_folder import (
 from mpa_hil import scenario
 from mpa_hil.events.run import PHASES as LOGGED
 from mpa_hil.report.html import holes, ladder_layout, ladder_rows, ladder_tables, plots
+from mpa_hil.report.html.choice import worst_switch
 from mpa_hil.report.html.data import (
     Packet,
     Stream,
     Trace,
     handovers,
     read_streams,
-    worst_switch,
 )
 from mpa_hil.report.html.ladder_rows import Arrow, Ladder, Remark
 from mpa_hil.report.html.scales import Linear, Wide, label, ticks
@@ -296,9 +296,11 @@ def test_only_the_runs_wanted_are_read(tmp_path: Path) -> None:
     path = tmp_path / "packets.csv"
     rows = [PACKETS_COLUMNS, *packets(1), *packets(11), ("1", "short")]
     path.write_text("".join(f"{','.join(map(str, row))}\n" for row in rows))
-    found = read_streams(path, {1}, [])
+    found = read_streams(path, {1: None}, [])
     assert list(found) == [1]
     assert [len(stream.packets) for stream in found[1]] == [100, 100]
+    part = read_streams(path, {1: (START, START + 100 * MS)}, [])
+    assert [packet.seq for packet in part[1][0].packets] == [0, 1, 2, 3]
 
 
 def test_axes_mark_round_values() -> None:

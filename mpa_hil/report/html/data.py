@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from mpa_hil.report.grids import median_run
-from mpa_hil.report.summary import Run, Scheme, Summary
+from mpa_hil.report.summary import Run
 
 EVENTS, PACKETS = "events.jsonl", "packets.csv"
+Window = tuple[int, int]
+"""From when to when, ns."""
 _COLUMNS = 10
 _LARGEST_LINE = 1 << 20
 
@@ -76,53 +77,6 @@ class Trace:
     """Which of several switches of the run is drawn, from 0."""
 
 
-def choose(scheme: Scheme) -> tuple[int, Run, str] | None:
-    """The run that is drawn: its place from 1, and why it. None for a scheme without runs."""
-    middle = median_run(scheme)
-    good = [(place, run) for place, run in enumerate(scheme.runs, 1) if run.ok]
-    if middle is not None:
-        others = "its only run" if len(good) == 1 else f"the median of {len(good)} by total time"
-        return (*middle, others)
-    if good:
-        return (*good[0], "the first that went well; none tells of its phases")
-    if scheme.runs:
-        return len(scheme.runs), scheme.runs[-1], "none went well; this is the last"
-    return None
-
-
-def traces(folder: Path, summary: Summary, notes: list[str]) -> list[Trace]:
-    """The run that is drawn of each scheme; what could not be read is said in `notes`."""
-    chosen = {name: pick for name, s in summary.schemes.items() if (pick := choose(s)) is not None}
-    events = read_events(folder / EVENTS, notes)
-    segments = list(handovers(events))
-    streams = read_streams(folder / PACKETS, {run.number for _, run, _ in chosen.values()}, notes)
-    found = []
-    for name, (place, run, why) in chosen.items():
-        own = streams.get(run.number, [])
-        segment = _segment(segments, name, place, own)
-        found.append(Trace(name, place, run, segment, own, why, worst_switch(run)))
-    return found
-
-
-def worst_switch(run: Run) -> int:
-    """Which of several switches had the longest blackout, from 0; the first of equals."""
-    longest = [max(switch.gap_ms.values(), default=0.0) for switch in run.switches]
-    return longest.index(max(longest)) if longest else 0
-
-
-def _segment(
-    segments: Sequence[Sequence[Happening]], scheme: str, place: int, streams: Sequence[Stream]
-) -> Sequence[Happening]:
-    """The events of a run: those in whose time its packets were sent, or else by its place."""
-    own = [segment for segment in segments if segment[0].scheme == scheme]
-    first_ns = min((s.packets[0].sent_ns for s in streams if s.packets), default=None)
-    if first_ns is not None:
-        for segment in own:
-            if segment[0].t_ns <= first_ns <= segment[-1].t_ns:
-                return segment
-    return next((segment for segment in own if segment[0].repeat == place - 1), [])
-
-
 def read_events(path: Path, notes: list[str]) -> list[Happening]:
     """The events of a log in order of time; lines that are none are counted in `notes`."""
     found, bad = [], 0
@@ -174,32 +128,46 @@ def handovers(events: Iterable[Happening]) -> Iterator[list[Happening]]:
         yield open_
 
 
-def read_streams(path: Path, runs: set[int], notes: list[str]) -> dict[int, list[Stream]]:
-    """The packets of some runs, flow by flow, in order of sending."""
+def read_streams(
+    path: Path, runs: Mapping[int, Window | None], notes: list[str]
+) -> dict[int, list[Stream]]:
+    """The packets of some runs, flow by flow, in order of sending.
+
+    Args:
+        runs: by number; what was sent outside a run's window is left out.
+    """
     found: dict[int, dict[tuple[str, str], Stream]] = {}
     try:
         with path.open(encoding="utf-8", errors="replace", newline="") as stream:
             for row in csv.reader(_of_runs(stream, runs)):
-                _take(row, found)
+                _take(row, found, runs)
     except (OSError, csv.Error) as error:
         notes.append(f"{path.name} cannot be read ({error}): there are no plots of packets")
     return {run: list(streams.values()) for run, streams in found.items()}
 
 
-def _of_runs(lines: Iterable[str], runs: set[int]) -> Iterator[str]:
+def _of_runs(lines: Iterable[str], runs: Iterable[int]) -> Iterator[str]:
     """The lines of the runs wanted: a file has half a million others, and csv takes its time."""
     wanted = tuple(f"{run}," for run in sorted(runs))
     return (line for line in lines if line.startswith(wanted))
 
 
-def _take(row: Sequence[str], found: dict[int, dict[tuple[str, str], Stream]]) -> None:
+def _take(
+    row: Sequence[str],
+    found: dict[int, dict[tuple[str, str], Stream]],
+    runs: Mapping[int, Window | None],
+) -> None:
     if len(row) < _COLUMNS:
         return
     run, _, flow, direction, seq, sent, received, _, note, _ = row[:_COLUMNS]
     try:
         packet = Packet(int(seq), int(sent), int(received) if received else None, note)
-        streams = found.setdefault(int(run), {})
+        number = int(run)
     except ValueError:
         return
+    window = runs.get(number)
+    if window is not None and not window[0] <= packet.sent_ns <= window[1]:
+        return
+    streams = found.setdefault(number, {})
     stream = streams.setdefault((flow, direction), Stream(flow, direction))
     stream.packets.append(packet)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mpa_hil import scenario as labs
 from mpa_hil.evaluation.output import replacing
-from mpa_hil.report.html.data import traces
+from mpa_hil.report.html.choice import traces
 from mpa_hil.report.html.page import Contents, page
 from mpa_hil.report.summary import Summary
 from mpa_hil.scenario import Scenario
