@@ -23,7 +23,7 @@ class Asked:
     source: Endpoint
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Session:
     """One tunnel, or one detention at the old router."""
 

@@ -1,0 +1,436 @@
+"""The access router's machine and the mobile node's, against each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+from tunnel_world import AR, MS, SETTINGS, Node, World, here, small
+
+from mpa_hil.errors import LocalError
+from mpa_hil.tunnel.interface import (
+    Ack,
+    Code,
+    Created,
+    Deleted,
+    Detained,
+    Done,
+    EspKeys,
+    GaveUp,
+    Kind,
+    Protect,
+    Refreshed,
+    Refused,
+    WireGuardKeys,
+)
+from mpa_hil.tunnel.node import NodeSettings
+from mpa_hil.tunnel.states import Cue, Order, State
+
+
+def made(**more: object) -> tuple[World, Node]:
+    world = World()
+    node = world.node(7)
+    assert isinstance(node.create(**more)[-1], Created)
+    world.check_invariants()
+    return world, node
+
+
+def way(world: World) -> dict[int, str]:
+    world.check_invariants()
+    return world.kernel.way
+
+
+def test_a_tunnel_is_made_and_refreshed_and_goes() -> None:
+    world, node = made()
+    assert world.kernel.orders == [Order.INSTALL, Order.ADVERTISE]
+    assert way(world) == {1: "tunnel"}
+    terms = node.client.terms
+    assert terms is not None
+    assert (terms.outer, terms.router, terms.inner) == (node.outer, AR.address, (node.inner,))
+    world.run(3600)
+    assert way(world) == {1: "tunnel"}
+    assert {type(said) for said in node.said[1:]} == {Refreshed}
+    assert isinstance(node.does(node.client.delete(world.now))[-1], Deleted)
+    assert way(world) == {}
+    assert [change.state for change in world.changes] == [State.TUNNELLED, State.GONE]
+
+
+def test_an_unrefreshed_tunnel_is_over() -> None:
+    world, node = made(life_s=30)
+    world.nodes.clear()
+    world.run(29.9)
+    assert way(world)
+    world.run(0.2)
+    assert not way(world)
+    assert world.changes[-1].cue is Cue.EXPIRED
+    assert [ack.code for ack in node.fire(node.prepare().disable)] == [Code.NO_SESSION]
+
+
+def test_a_switch() -> None:
+    """Hold, arrive, and the end mark after that: the second answer says drained."""
+    world, node = made()
+    switch = node.prepare()
+    assert node.fire(switch.disable) == [Ack(True)]
+    assert way(world) == {1: "held"}
+    assert node.fire(switch.arrived, node.inner) == [Ack(True)]
+    assert way(world) == {1: "link"}
+    assert node.fire(switch.leave, node.inner) == []
+    assert node.fire(switch.arrived, node.inner) == [Ack(True, drained=True)]
+    world.run(SETTINGS.linger_s + 0.1)
+    assert way(world) == {}
+    assert world.changes[-1].cue is Cue.LINGERED
+
+
+def test_the_end_mark_may_come_first() -> None:
+    _, node = made()
+    switch = node.prepare()
+    node.fire(switch.disable)
+    node.fire(switch.leave)
+    assert node.fire(switch.arrived) == [Ack(True, drained=True)]
+
+
+def test_the_end_mark_that_is_lost_is_not_waited_for() -> None:
+    world, node = made()
+    switch = node.prepare()
+    node.fire(switch.disable)
+    answers: list[Ack] = node.fire(switch.arrived)
+    world.run(SETTINGS.drain_s + 0.01)
+    assert answers == [Ack(True), Ack(True, drained=True)]
+
+
+def test_without_a_disable_there_is_nothing_to_drain() -> None:
+    """The old network was lost before the switch was announced."""
+    world, node = made()
+    assert node.fire(node.prepare().arrived) == [Ack(True, drained=True)]
+    assert way(world) == {1: "link"}
+
+
+def test_each_request_acts_once() -> None:
+    """The same datagram again has the same answer; an older one than the last acts no more."""
+    world, node = made()
+    switch = node.prepare()
+    acks = [node.fire(switch.disable) for _ in range(3)]
+    assert acks == [[Ack(True)]] * 3
+    assert world.kernel.orders.count(Order.HOLD) == 1
+    assert node.fire(switch.enable) == [Ack(True)]
+    assert [ack.stale for ack in node.fire(switch.disable)] == [True]
+    assert [ack.stale for ack in node.fire(switch.arrived)] == [True]
+    assert way(world) == {1: "tunnel"}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_switch_that_fails(asked: bool) -> None:
+    world, node = made(hold_ms=300)
+    switch = node.prepare()
+    node.fire(switch.disable)
+    if asked:
+        assert node.fire(switch.enable) == [Ack(True)]
+    else:
+        world.run(0.299)
+        assert way(world) == {1: "held"}
+        world.run(0.002)
+    assert way(world) == {1: "tunnel"}
+    assert world.changes[-1].cue is (Cue.ENABLE if asked else Cue.LIMIT)
+    assert asked or world.changes[-1].held_ns == 300 * MS
+    again = node.prepare()
+    assert node.fire(again.disable) == [Ack(True)]
+
+
+def test_a_prepared_switch_is_void_after_another_request() -> None:
+    world, node = made()
+    switch = node.prepare()
+    assert isinstance(node.does(node.client.refresh(node.outer, world.now))[-1], Refreshed)
+    assert [ack.stale for ack in node.fire(switch.disable)] == [True]
+    assert way(world) == {1: "tunnel"}
+    assert node.fire(node.prepare().disable) == [Ack(True)]
+
+
+def test_nothing_is_refreshed_while_a_switch_is_prepared() -> None:
+    world, node = made()
+    world.run(9.99)
+    switch = node.prepare()
+    world.run(3)
+    assert node.fire(switch.disable) == [Ack(True)]
+
+
+def test_a_router_that_restarts_is_found_out() -> None:
+    """What was prepared is stale, what was refreshed is made anew."""
+    world, node = made()
+    switch = node.prepare()
+    world.restart()
+    assert node.fire(switch.arrived) == []  # the key is not there yet: not even an answer
+    world.deliver(node)
+    assert [ack.stale for ack in node.fire(switch.arrived)] == [True]
+    assert node.fire(node.prepare().arrived) == [Ack(False, Code.NO_SESSION)]
+    world.run(10.1)
+    assert isinstance(node.said[-1], Created)
+    assert way(world) == {1: "tunnel"}
+
+
+def test_a_router_that_is_away_is_given_up() -> None:
+    world = World()
+    node = world.node(7)
+    world.fate = lambda: ()
+    node.create()
+    world.run(30)
+    (said,) = node.said
+    assert isinstance(said, GaveUp)
+    assert said.attempts > 3
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_an_address_that_somebody_has(here: bool) -> None:
+    world = World()
+    node = world.node(7)
+    world.kernel.slow = True
+    world.kernel.taken = {node.inner} if here else set()
+    assert node.create() == ()
+    world.run(3)  # the request is repeated, and said to be worked on
+    assert len(world.kernel.checks) == 1
+    world.check()
+    assert type(node.said[-1]) is (Refused if here else Created)
+    assert bool(way(world)) is not here
+    assert len(world.router.sessions) == (not here)
+
+
+def test_a_tunnel_that_is_deleted_while_it_is_checked() -> None:
+    world = World()
+    node = world.node(7)
+    world.kernel.slow = True
+    node.create()
+    world.withdraw(node)
+    world.check()
+    assert way(world) == {}
+    assert not world.router.sessions
+
+
+def test_the_same_again_is_answered_and_not_made_again() -> None:
+    """The MN's process restarts, with the same wish."""
+    world, node = made()
+    node.restart()
+    assert isinstance(node.create()[-1], Created)
+    assert world.kernel.orders.count(Order.INSTALL) == 1
+    node.restart()
+    assert isinstance(node.create(protect=Protect.ESP)[-1], Created)
+    assert world.kernel.orders[-3:] == [Order.REMOVE, Order.INSTALL, Order.ADVERTISE]
+    assert world.changes[-2].cue is Cue.REPLACED
+    world.check_invariants()
+
+
+def test_keys_of_both_ends_are_the_same_and_never_again() -> None:
+    seen: set[bytes] = set()
+    world = World()
+    node = world.node(7)
+    for _ in range(5):
+        node.create(protect=Protect.ESP)
+        (session,) = world.router.sessions
+        assert node.client.terms is not None
+        keys = node.client.terms.keys
+        assert isinstance(keys, EspKeys)
+        assert session.keys == keys
+        assert not {keys.to_node, keys.to_router} & seen
+        assert len({keys.to_node, keys.to_router, *seen}) == len(seen) + 2
+        seen |= {keys.to_node, keys.to_router}
+    node.create(protect=Protect.WIREGUARD, public=b"p" * 32, port=51820)
+    (session,) = world.router.sessions
+    keys = node.client.terms.keys
+    assert isinstance(keys, WireGuardKeys)
+    assert isinstance(session.keys, WireGuardKeys)
+    assert (keys.preshared, keys.peer_public) == (session.keys.preshared, session.public)
+    assert (session.keys.peer_public, session.keys.peer_port) == (b"p" * 32, 51820)
+    assert session.private not in b"".join(datagram for datagram, _ in world.wire)
+
+
+def test_another_outer_address() -> None:
+    """Plainly the tunnel is moved; with ESP, whose keys are for one place, it is made anew."""
+    for protect, order in ((Protect.PLAIN, Order.MOVE), (Protect.ESP, Order.INSTALL)):
+        world, node = made(protect=protect)
+        node.outer = ip_address("198.51.100.9")
+        said = node.does(node.client.refresh(node.outer, world.now))[-1]
+        assert isinstance(said, Refreshed if order is Order.MOVE else Created)
+        assert said.terms.outer == node.outer
+        assert order in world.kernel.orders[2:]
+        world.check_invariants()
+
+
+def test_renewed_keys_take_the_session_on() -> None:
+    """First the new key comes, then the old one goes; only without a new one it is the end."""
+    world, node = made()
+    old = node.key
+    node.new_key()
+    world.deliver(node)
+    world.carry_out(world.router.key_withdrawn(old.name, world.now))
+    assert way(world) == {1: "tunnel"}
+    assert isinstance(node.create()[-1], Created)
+    world.withdraw(node)
+    assert way(world) == {}
+    assert world.changes[-1].cue is Cue.WITHDRAWN
+
+
+def test_other_signs_of_arrival() -> None:
+    """An access point's word, or the authentication agent's (R61, R62)."""
+    world, node = made()
+    switch = node.prepare()
+    node.fire(switch.disable)
+    world.carry_out(world.router.seen(node.key.name, False, world.now))
+    assert way(world) == {1: "held"}
+    world.carry_out(world.router.seen(node.key.name, True, world.now))
+    assert way(world) == {1: "link"}
+    assert node.fire(switch.arrived) == [Ack(True)]
+    world.carry_out(world.router.seen(b"?" * 20, True, world.now))
+
+
+def test_bicasting() -> None:
+    """Nothing is held; both ways until the MN has come, or the limit (R74)."""
+    world, node = made(bicast=True)
+    switch = node.prepare()
+    assert node.fire(switch.disable) == [Ack(True)]
+    assert way(world) == {1: "both"}
+    assert node.fire(switch.arrived) == [Ack(True)]
+    assert way(world) == {1: "link"}
+    world, node = made(bicast=True)
+    node.fire(node.prepare().disable)
+    world.run(2.1)
+    assert way(world) == {1: "tunnel"}
+
+
+def test_detaining_at_the_old_router() -> None:
+    """What comes for the address here is held, and forwarded at the word of where it goes (R73)."""
+    world = World()
+    node = world.node(7)
+    there = ip_address("10.9.0.5")
+    wish = node.wish(outer=there, inner=(here(7),))
+    assert isinstance(node.does(node.client.detain(wish, world.now))[-1], Detained)
+    assert way(world) == {1: "link"}
+    switch = node.prepare()
+    assert node.fire(switch.disable, here(7)) == [Ack(True)]
+    assert way(world) == {1: "held"}
+    assert node.fire(switch.enable, ip_address("203.0.113.1")) == [Ack(False, Code.NOT_YOURS)]
+    assert node.fire(node.prepare().enable, there) == [Ack(True)]
+    assert way(world) == {1: "tunnel"}
+    assert world.kernel.proxied == {1: ()}
+
+
+def test_nothing_is_forwarded_that_nobody_asks_for() -> None:
+    world = World()
+    node = world.node(7)
+    wish = node.wish(outer=ip_address("10.9.0.5"), inner=(here(7),), hold_ms=500)
+    node.does(node.client.detain(wish, world.now))
+    node.fire(node.prepare().disable, here(7))
+    world.run(0.6)
+    assert way(world) == {1: "link"}
+    assert world.changes[-1].state is State.DETAINED
+
+
+@pytest.mark.parametrize(
+    "order", [Order.INSTALL, Order.HOLD, Order.DIRECT, Order.RESUME, Order.REMOVE]
+)
+def test_a_kernel_that_refuses(order: Order) -> None:
+    """It is said to the MN, and nothing is left that nobody knows the state of."""
+    world = World()
+    node = world.node(7)
+    world.kernel.refuses = {order}
+    node.create()
+    if order is Order.INSTALL:
+        said = node.said[-1]
+        assert isinstance(said, Refused)
+        assert said.code is Code.KERNEL
+        assert not world.router.sessions
+        return
+    switch = node.prepare()
+    if order is not Order.REMOVE:
+        acks = [node.fire(switch.disable)[0].done]
+        acks.append(node.fire(switch.enable if order is Order.RESUME else switch.arrived)[0].done)
+        assert (
+            acks
+            == {
+                Order.HOLD: [False, True],
+                Order.DIRECT: [True, False],
+                Order.RESUME: [True, False],
+            }[order]
+        )
+    node.fire(node.prepare().delete)
+    assert not world.router.sessions
+    assert world.failures
+
+
+def test_what_may_be_asked_for() -> None:
+    world = World()
+    node = world.node(7)
+    for more, code in (
+        ({"inner": (ip_address("10.3.0.7"),)}, Code.NOT_YOURS),
+        ({"inner": (AR.address,)}, Code.NOT_YOURS),
+        ({"inner": (ip_address("10.2.0.2"),)}, Code.NOT_YOURS),
+        ({"inner": (ip_address("10.2.255.255"),)}, Code.NOT_YOURS),
+        ({"inner": (here(7), here(8))}, Code.UNSUPPORTED),
+        ({"mac": b"\xff" * 6}, Code.NOT_YOURS),
+        ({"mac": SETTINGS.mac}, Code.NOT_YOURS),
+    ):
+        said = node.create(**more)[-1]
+        assert isinstance(said, Refused), more
+        assert said.code is code
+    assert len(world.refusals) == 7
+    assert not world.router.sessions
+
+
+def test_where_nothing_is_supported() -> None:
+    settings = replace(SETTINGS, protections=frozenset((Protect.PLAIN,)), bicast=False)
+    world = World(settings=settings)
+    node = world.node(7)
+    for more in ({"protect": Protect.ESP}, {"bicast": True}):
+        said = node.create(**more)[-1]
+        assert isinstance(said, Refused)
+        assert said.code is Code.UNSUPPORTED
+
+
+def test_what_cannot_be_asked_for() -> None:
+    world = World()
+    node = world.node(7)
+    for more in ({"mac": b"short"}, {"inner": ()}, {"life_s": 0}, {"hold_ms": -1}):
+        with pytest.raises(LocalError):
+            node.create(**more)
+    with pytest.raises(LocalError):
+        node.client.refresh(node.outer, world.now)
+    with pytest.raises(LocalError):
+        node.client.order(Kind.DELETE, world.now)
+    with pytest.raises(LocalError):
+        node.prepare()
+
+
+def test_ordinary_requests_do_as_well() -> None:
+    world, node = made()
+    for kind, expected in ((Kind.DISABLE, "held"), (Kind.ARRIVED, "link")):
+        said = node.does(node.client.order(kind, world.now))[-1]
+        assert said == Done(kind)
+        assert way(world) == {1: expected}
+    said = node.does(node.client.order(Kind.ENABLE, world.now))[-1]
+    assert isinstance(said, Refused)
+    assert said.code is Code.WRONG_STATE
+
+
+def test_limits_are_granted_and_not_more() -> None:
+    world = World(settings=small(life_s=50, hold_ms=100, hold_octets=9000, all_hold_octets=15000))
+    node, other = world.node(7), world.node(8)
+    node.create()
+    terms = node.client.terms
+    assert terms is not None
+    assert (terms.life_s, terms.hold_ms, terms.hold_octets) == (50, 100, 9000)
+    other.create()
+    assert other.client.terms is not None
+    assert other.client.terms.hold_octets == 6000
+    said = world.node(9).create()[-1]
+    assert isinstance(said, Refused)
+    assert said.code is Code.QUOTA
+    world.check_invariants()
+
+
+def test_settings_of_the_node() -> None:
+    """How often a session is refreshed is the node's to say."""
+    world = World()
+    node = world.node(7)
+    node.restart(NodeSettings(refresh_s=2))
+    node.create()
+    sent = len(world.wire)
+    world.run(10.1)
+    assert len(world.wire) == sent + 5
