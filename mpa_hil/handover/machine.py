@@ -158,6 +158,9 @@ class Handover(Situation):
         self._tunnelled = True
         self.do_stage(turn)
 
+    def do_delete_unwanted(self, turn: Turn) -> None:
+        self._out.append(act.DeleteTunnel())
+
     def do_be_ready(self, turn: Turn) -> None:
         self._reached = max(self._reached, self.level)
         self._out.append(act.Ready(self.level, self._why))

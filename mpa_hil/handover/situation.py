@@ -141,6 +141,12 @@ class Situation:
     def is_holds(self, turn: Turn) -> bool:
         return bool(self._places()) or self._bicasts()
 
+    def is_tunnel_asked(self, turn: Turn) -> bool:
+        return self._tunnel_asked
+
+    def is_tunnel_unwanted(self, turn: Turn) -> bool:
+        return not self._tunnel_asked
+
     def is_tunnelled(self, turn: Turn) -> bool:
         return self._tunnelled
 

@@ -150,7 +150,7 @@ TABLE: Final = Table[State, Event](
         Row((_S.CONFIGURING,), _E.CONFIGURED, "tunnel_wanted", "create_tunnel", _S.TUNNELLING),
         Row((_S.CONFIGURING,), _E.CONFIGURED, "", "stage_configured", _S.STAGING),
         *_each((_S.CONFIGURING,), (_E.CONFIGURATION_FAILED, _E.TIME_UP), *_UNCONFIGURED),
-        Row((_S.TUNNELLING,), _E.TUNNELLED, "", "stage_tunnelled", _S.STAGING),
+        Row((_S.TUNNELLING,), _E.TUNNELLED, "tunnel_asked", "stage_tunnelled", _S.STAGING),
         Row((_S.TUNNELLING,), _E.ADDRESS_TAKEN, "another_address", "reconfigure", _S.CONFIGURING),
         *_each((_S.TUNNELLING,), _NO_ADDRESS, *_UNCONFIGURED),
         *_each((_S.TUNNELLING,), (_E.TUNNEL_REFUSED, _E.TUNNEL_LOST, _E.TIME_UP), *_NO_TUNNEL),
@@ -163,6 +163,10 @@ TABLE: Final = Table[State, Event](
             ("", "be_ready", _S.PREPARED),
         ),
         Row((_S.PREPARED,), _E.STAGE_WANTED, "", "stage", _S.STAGING),
+        # Made anew, because the router had lost it; or made for somebody who gave it up meanwhile.
+        Row(tuple(State), _E.TUNNELLED, "tunnel_unwanted", "delete_unwanted", None),
+        Row((_S.STAGING, _S.BOUND), _E.TUNNELLED, "", "stage_tunnelled", None),
+        Row((_S.PREPARED,), _E.TUNNELLED, "", "stage_tunnelled", _S.STAGING),
         Row((_S.PREPARED,), _E.BIND_WANTED, "can_bind", "bind", _S.BINDING),
         *_each(
             _READY,

@@ -148,17 +148,23 @@ def test_answers_to_the_binding_update_before_the_last_prove_nothing() -> None:
 def test_once_back_on_a_nothing_of_b_is_waited_for() -> None:
     """B's agent would take 3 s to be given up."""
 
-    def trouble(world: World) -> None:
-        world.aa.kill()
-        world.node.vanish("B")
-
     world = World()
-    at(State.SETTLING, trouble)(world)
+    at(State.SETTLING, lambda world: world.node.vanish("B"))(world)
     world.node.feed(Event.PREPARE)
     world.run_until(*READY)
+    world.aa.kill()
     world.node.feed(Event.SWITCH_WANTED)
-    assert world.run_until(*ENDS) < 1
+    assert world.run_until(*ENDS) < 1.5
     is_on_a(world)
+
+
+def test_a_tunnel_that_comes_late_is_taken_away_and_one_made_anew_is_staged_for() -> None:
+    machine = driven(*BOUND[:3], Event.CANCEL, Event.TUNNEL_DELETED, Event.ADDRESS_RELEASED)
+    assert machine.state is State.AT_OLD
+    assert machine.feed(Event.TUNNELLED, 10) == (act.DeleteTunnel(),)
+    machine = driven(*BOUND)
+    assert machine.feed(Event.TUNNELLED, 10) == (act.PrepareSwitch(Hold.NEXT, bicast=False),)
+    assert machine.state is State.BOUND
 
 
 def test_a_network_that_came_back_is_returned_to_first() -> None:
