@@ -68,7 +68,7 @@ def _head(column: str, scene: Scene, layout: Layout) -> Markup:
         el("title", None, full),
         el("rect", x=x - width / 2, y=34, width=width, height=40, rx=5, class_="head"),
         el("text", None, _short(role, int(width / 8)), x=x, y=51, class_="role"),
-        el("text", None, _short(box, int(width / 6.1)), x=x, y=66, class_="box"),
+        el("text", None, _short(box, int(width / 6.4)), x=x, y=66, class_="box"),
     )
 
 

@@ -125,8 +125,11 @@ def _ladders(contents: Contents) -> list[Child]:
             continue
         title = f"Ladder diagram of {trace.scheme}, run {trace.place}"
         parts.append(el("div", None, ladder_drawing.draw(drawn, where, title), class_="wide"))
+        if holes.trigger_ns(trace) is None:
+            words = "There was no switch: times are from the first event drawn."
+            parts.append(el("p", None, words, class_="dim"))
         if not drawn.dead and not _failed(trace):
-            words = "No blackout is marked: packets.csv has none of this run's packets."
+            words = f"No blackout is marked: {_unmarked(trace)}."
             parts.append(el("p", None, words, class_="dim"))
         if drawn.left_out:
             words = f"{drawn.left_out} rows beyond the first {MOST_ROWS} are left out."
@@ -144,6 +147,16 @@ def _heading(trace: Trace) -> Markup:
         trace.scheme,
         el("span", None, f", run {trace.place}{which} ({trace.why}{failed})", class_="dim"),
     )
+
+
+def _unmarked(trace: Trace) -> str:
+    """Why a diagram has no blackout."""
+    streams = holes.gap_streams(trace)
+    if not streams:
+        return "packets.csv has none of the packets that it is measured with"
+    if not all(holes.one_clock(trace, stream) for stream in streams):
+        return "CN and MN share no clock, so packets have no place among the events"
+    return "no packet came later after the one before it than the spacing"
 
 
 def _failed(trace: Trace) -> bool:
