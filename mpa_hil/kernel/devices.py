@@ -176,7 +176,9 @@ def raise_quietly(state: KernelState, *names: str, ipv6: bool) -> None:
             continue  # a kernel without IPv6
         if ipv6:
             state.route.request(without_addresses(name), f"no addresses of its own on {name}")
-            # A router's device joins the all-routers group, and reports that.
+            # A router's device has joined the all-routers group. Version 1 of MLD leaves a group
+            # that nobody heard of without a word; version 2 reports that, twice.
+            (folder / "force_mld_version").write_text("1")
             (folder / "forwarding").write_text("0")
             (folder / "accept_ra").write_text("0")
         else:

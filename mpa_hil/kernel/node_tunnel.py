@@ -11,7 +11,7 @@ The hold device's link is always up: the interface's own queue is thrown away wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from pathlib import Path
 
@@ -33,14 +33,17 @@ from mpa_hil.kernel.objects import (
     link_layer_address,
 )
 from mpa_hil.kernel.state import KernelState
-from mpa_hil.kernel.tunnel_end import LOOSE, TunnelEnd, moved, strict_path_check
-from mpa_hil.kernel.tunnel_plan import Protection, TunnelPlan
+from mpa_hil.kernel.tunnel_end import LOOSE, TunnelEnd, strict_path_check
+from mpa_hil.kernel.tunnel_plan import TunnelPlan
 from radios.errors import LocalError
 
 TABLE = 435
 """Routing table and rule priority of packets from the new address."""
-_PAST_METRIC = 4350
-"""Of the routes past the hold device, for sockets that are bound to the interface."""
+_PAST_METRIC, _THROUGH_METRIC = 4350, 4351
+"""Of the routes past the hold device, and into the tunnel in spite of it: for sockets that are
+bound to the interface or to the tunnel."""
+_DEFAULT_METRIC6 = 512
+"""Before the kernel's own 1024, which a router advertisement's default route has."""
 _EVERYWHERE: dict[int, IpNetwork] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 _CONF6 = Path("/proc/sys/net/ipv6/conf")
 
@@ -119,6 +122,7 @@ class NodeTunnel:
             self._default(network, interface, network.early_router, _PAST_METRIC)
             for network in networks
         ]
+        past += [self._default(network, device, None, _THROUGH_METRIC) for network in networks]
         rules = [SourceRule(inner, TABLE, TABLE) for inner in plan.inner]
         known = [
             StaticNeighbour(interface, network.early_router, network.router_mac)
@@ -161,7 +165,8 @@ class NodeTunnel:
             source = address.ip if address.version == 4 else None
             on_link = address.version == 4
             everywhere = _EVERYWHERE[address.version]
-            found.append(Route(everywhere, name, router, source, on_link=on_link))
+            metric = 0 if address.version == 4 else _DEFAULT_METRIC6
+            found.append(Route(everywhere, name, router, source, metric=metric, on_link=on_link))
         return found
 
     def create(self) -> None:
@@ -169,7 +174,8 @@ class NodeTunnel:
         device (blocked), the next router's permanent neighbour entry on `interface`.
 
         A socket bound to an inner address *and* to `interface` (SO_BINDTODEVICE) sends past tunnel
-        and hold device straight to the next router: the notice of arrival.
+        and hold device straight to the next router: the notice of arrival. One bound to an inner
+        address and to the tunnel sends through that also after `turn`: the end marker.
         """
         state, name = self._state, self._interface
         try:
@@ -229,9 +235,9 @@ class NodeTunnel:
         """What the hold device has now, and its counters: of packets that it held or passed."""
         return self._held().backlog()
 
-    def move(self, outer_local: IpAddress, protection: Protection | None = None) -> None:
-        """This node's outer address has changed; see `RouterTunnel.move`."""
-        plan = moved(self.plan, outer_local=outer_local, protection=protection)
+    def move(self, outer_local: IpAddress) -> None:
+        """This node's outer address has changed; the keys stay."""
+        plan = replace(self.plan, outer_local=outer_local)
         self._end.move(plan)
         self.plan = plan
 

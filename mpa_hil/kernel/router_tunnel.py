@@ -11,6 +11,7 @@ end, and a filter there sends it on to the link, or into the tunnel when the swi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from mpa_hil.kernel.filters import Match
@@ -26,8 +27,8 @@ from mpa_hil.kernel.objects import (
     link_layer_address,
 )
 from mpa_hil.kernel.state import KernelState
-from mpa_hil.kernel.tunnel_end import LOOSE, TunnelEnd, moved, strict_path_check
-from mpa_hil.kernel.tunnel_plan import Protection, TunnelPlan
+from mpa_hil.kernel.tunnel_end import LOOSE, TunnelEnd, strict_path_check
+from mpa_hil.kernel.tunnel_plan import TunnelPlan
 from radios.errors import LocalError
 
 _ALL_NODES = IPv6Network("ff02::1")
@@ -176,16 +177,9 @@ class RouterTunnel:
         """What the hold device has now, and its counters: of packets that it held or passed."""
         return self._staged().backlog()
 
-    def move(self, outer_remote: IpAddress, protection: Protection | None = None) -> None:
-        """The node has another outer address.
-
-        Args:
-            protection: fresh ESP keys, which a new address needs; None keeps WireGuard's or Plain.
-
-        Raises:
-            LocalError: ESP without fresh keys.
-        """
-        plan = moved(self.plan, outer_remote=outer_remote, protection=protection)
+    def move(self, outer_remote: IpAddress) -> None:
+        """The node has another outer address; the keys stay."""
+        plan = replace(self.plan, outer_remote=outer_remote)
         self._end.move(plan)
         self.plan = plan
 

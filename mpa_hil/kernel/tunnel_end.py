@@ -10,11 +10,9 @@ from mpa_hil.kernel import filters, wireguard
 from mpa_hil.kernel.devices import Encapsulation, WireGuardDevice, raise_quietly
 from mpa_hil.kernel.filters import Match
 from mpa_hil.kernel.netlink import interface_index
-from mpa_hil.kernel.objects import IpAddress
 from mpa_hil.kernel.state import KernelState
-from mpa_hil.kernel.tunnel_plan import Esp, Protection, TunnelPlan, WireGuard
+from mpa_hil.kernel.tunnel_plan import Esp, TunnelPlan, WireGuard
 from mpa_hil.kernel.xfrm import EspPair, XfrmSocket
-from radios.errors import LocalError
 
 _LAST = 100
 """Priority of the filter that drops what no other let in."""
@@ -74,22 +72,15 @@ class TunnelEnd:
             raise
 
     def move(self, plan: TunnelPlan) -> None:
-        """Other outer addresses, and with ESP other keys.
-
-        Raises:
-            LocalError: ESP keys that have been used (`Esp` says why not).
-        """
-        if isinstance(plan.protection, Esp) and plan.protection == self.plan.protection:
-            raise LocalError(
-                "ESP keys that are in use cannot be used for another address",
-                where=f"tunnel {plan.device}",
-                remedy="derive fresh ones",
-            )
+        """Other outer addresses, the same keys."""
         former, self.plan = self._esp, plan
-        self._state.apply(self._device())
-        self._protect(update=True)
         if former is not None:
-            _with_xfrm(former, add=False)
+            self._esp = replace(former, local=plan.outer_local, remote=plan.outer_remote)
+            with XfrmSocket() as xfrm:
+                xfrm.move(former, self._esp)
+        self._state.apply(self._device())
+        if isinstance(plan.protection, WireGuard):
+            self._protect(update=True)
 
     def remove(self) -> None:
         """Device, filters and keys go; repeatable."""
@@ -130,19 +121,6 @@ class TunnelEnd:
         messages = filters.entrance(index) + b"".join(verdicts)
         what = f"ingress filter of {self.plan.device}"
         self._state.route.request(messages, what, len(verdicts) + 1)
-
-
-def moved(plan: TunnelPlan, **ends: IpAddress | Protection | None) -> TunnelPlan:
-    """The plan with another outer address, and other keys unless those are None.
-
-    Raises:
-        LocalError: ESP without fresh keys.
-    """
-    changes = {name: value for name, value in ends.items() if value is not None}
-    fresh = changes.get("protection", plan.protection)
-    if type(fresh) is not type(plan.protection):
-        raise LocalError("a tunnel keeps its kind of protection", where=f"tunnel {plan.device}")
-    return replace(plan, **changes)  # type: ignore[arg-type]
 
 
 def _with_xfrm(pair: EspPair, *, add: bool) -> None:

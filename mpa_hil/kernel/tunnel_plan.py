@@ -40,9 +40,9 @@ class Plain:
 class Esp:
     """ESP in transport mode round the encapsulated packet: AES-128-GCM, 64-bit sequence numbers.
 
-    The same keys must never be installed twice, not after a restart and not for another outer
-    address: the sequence number, which starts anew, is the cipher's nonce. So derive them from the
-    MN-AR key *and* a nonce of each side.
+    The same keys must never be installed twice, also not after a restart: the sequence number,
+    which starts anew, is the cipher's nonce. So derive them from the MN-AR key *and* a nonce of
+    each side.
 
     Attributes:
         spi_in: of what comes in here; the other end's `spi_out`. 256 or more.

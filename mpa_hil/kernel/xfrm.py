@@ -30,6 +30,7 @@ REQUEST_ID = 0x006D7061
 _ESP = 50
 _NEW_SA, _DEL_SA, _GET_SA = 0x10, 0x11, 0x12
 _NEW_POLICY, _DEL_POLICY, _GET_POLICY = 0x13, 0x14, 0x15
+_MIGRATE = 0x21
 _IN, _OUT = 0, 1
 _ALGORITHM = b"rfc4106(gcm(aes))"
 _CHECK_VALUE_BITS = 128
@@ -44,6 +45,7 @@ _SA_ID = struct.Struct("=16s4sHBx")
 _POLICY_TAIL = struct.Struct("=IIBBBBxxxx")
 _POLICY_ID = struct.Struct("=56sIBxxx")
 _TEMPLATE = struct.Struct("=24sHxx16sIBBBxIII")
+_MIGRATION = struct.Struct("=16s16s16s16sBBxxIHH")
 _AEAD = struct.Struct("=64sII")
 _ESN = struct.Struct("=IIIIII")
 _ANY_ALGORITHM = 0xFFFFFFFF
@@ -83,11 +85,31 @@ class EspPair:
                 (self.remote, self.esp.spi_out),
             )
         )
-        policies = (
+        return (*self.policy_removals(), *associations)
+
+    def move(self, after: EspPair) -> tuple[bytes, int]:
+        """The messages that take the associations, counters and all, to other outer addresses.
+
+        Args:
+            after: the same keys and another pair of addresses, of either family.
+        """
+        parts = [after._policy(direction, protocol) for direction, protocol in after._each()]
+        for direction in (_IN, _OUT):
+            old_source, old_destination = self._ends(direction)
+            new_source, new_destination = after._ends(direction)
+            ends = old_destination, old_source, new_destination, new_source
+            families = family(old_source), family(new_source)
+            step = _MIGRATION.pack(*map(_packed, ends), _ESP, 0, REQUEST_ID, *families)
+            found = _POLICY_ID.pack(self._selector(direction, self.protocols[0]), 0, direction)
+            parts.append(message(_MIGRATE, 0, found + attribute(17, step)))
+        return b"".join(parts), len(parts)
+
+    def policy_removals(self) -> tuple[bytes, ...]:
+        """The messages that remove the policies, one to a request."""
+        return tuple(
             message(_DEL_POLICY, 0, _POLICY_ID.pack(self._selector(*each), 0, each[0]))
             for each in self._each()
         )
-        return (*policies, *associations)
 
     def _each(self) -> list[tuple[int, int]]:
         return [(direction, proto) for direction in (_IN, _OUT) for proto in self.protocols]
@@ -162,6 +184,17 @@ class XfrmSocket(NetlinkSocket):
             for order in orders[-2:] if error.errno == errno.EEXIST else orders:
                 self._quietly(order)
             raise
+
+    def move(self, before: EspPair, after: EspPair) -> None:
+        """Take a tunnel's associations to other outer addresses.
+
+        Raises:
+            NetlinkError: the kernel refused (it may lack XFRM_MIGRATE).
+        """
+        messages, count = before.move(after)
+        self.request(messages, f"move ESP to {after.local} and {after.remote}", count)
+        for order in before.policy_removals():
+            self._quietly(order)
 
     def remove(self, pair: EspPair) -> None:
         """Take away what is there of it."""

@@ -12,16 +12,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 
+import tunnel_keys
 from agent_boxes import Boxes, run
 
-from mpa_hil.kernel.node_tunnel import NextNetwork, NodeTunnel
 from mpa_hil.kernel.netlink import RouteSocket
+from mpa_hil.kernel.node_tunnel import NextNetwork, NodeTunnel
 from mpa_hil.kernel.objects import link_layer_address
 from mpa_hil.kernel.router_tunnel import RouterLink, RouterTunnel
 from mpa_hil.kernel.state import KernelState
@@ -30,7 +32,7 @@ from mpa_hil.kernel.tunnel_plan import Plain, Protection, TunnelPlan
 Ip = IPv4Address | IPv6Address
 _NEW_NET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
-PORT = 5000
+_PLAIN = Plain()
 
 CN = {4: ip_address("10.9.0.1"), 6: ip_address("fd00:9::1")}
 ROUTER_A = {4: ip_address("10.0.1.1"), 6: ip_address("fd00:a1::1")}
@@ -131,6 +133,8 @@ class TunnelLab(Boxes):
         return self
 
     def _build(self) -> None:
+        for box in _COMMANDS:  # an address that is being checked answers nobody for a second
+            run(*self.inside(box, "sysctl", "-q", "-w", "net.ipv6.conf.default.accept_dad=0"))
         for box, commands in _COMMANDS.items():
             text = commands.format(**self._names)
             argv = ["ip", "-n", self._names[box], "-batch", "-"]
@@ -173,7 +177,7 @@ class TunnelLab(Boxes):
     def router_end(
         self,
         inner: tuple[Ip, ...],
-        protection: Protection = Plain(),
+        protection: Protection = _PLAIN,
         *,
         outer: int = 4,
         device: str = "mpatpht",
@@ -188,7 +192,7 @@ class TunnelLab(Boxes):
     def node_end(
         self,
         inner: tuple[Ip, ...],
-        protection: Protection = Plain(),
+        protection: Protection = _PLAIN,
         *,
         outer: int = 4,
         **more: int,
@@ -207,6 +211,39 @@ class TunnelLab(Boxes):
         with self.inside_of("mn"):
             return NodeTunnel(state, plan, "wlan0", networks)
 
+    def ends(
+        self, kind: str, outer: int, families: tuple[int, ...], *, mtu: int = 0
+    ) -> tuple[RouterTunnel, NodeTunnel]:
+        """Both ends of a tunnel with fresh keys."""
+        inner = tuple(NEW[version] for version in families)
+        ours, theirs = tunnel_keys.pair(kind)
+        router = self.router_end(inner, ours, outer=outer, mtu=mtu)
+        return router, self.node_end(inner, theirs, outer=outer, mtu=mtu)
+
+    def create(self, router: RouterTunnel, node: NodeTunnel) -> None:
+        """Both ends, each in its box."""
+        with self.inside_of("b"):
+            router.create()
+        with self.inside_of("mn"):
+            node.create()
+
+    def remove(self, router: RouterTunnel, node: NodeTunnel) -> None:
+        with self.inside_of("b"):
+            router.remove()
+        with self.inside_of("mn"):
+            node.remove()
+
+    def kernel(self, box: str) -> dict[str, list[str]]:
+        """All that an agent might leave in a box's kernel."""
+        shows = ["-o link", "-o addr", "rule", "-6 rule", "route show table all", "neigh show proxy"]
+        shows += ["-6 route show table all", "-6 neigh show proxy", "xfrm state", "xfrm policy"]
+        found = {show: self.ip(box, *show.split()).splitlines() for show in shows}
+        for name, lines in found.items():
+            # Counters, lifetimes and what the kernel itself adds in its own time.
+            lines = [line for line in lines if "multicast" not in line and "0@NONE" not in line]
+            found[name] = sorted(re.sub(r"expires \S+|pref medium", "", line) for line in lines)
+        return found
+
     def plug_into(self, network: str) -> None:
         """The node's link is at `a` or `b`, or (empty) down."""
         if not network:
@@ -214,7 +251,7 @@ class TunnelLab(Boxes):
             return
         self.ip("air", "link", "set", "wl", "master", f"br{network}", "up")
 
-    def udp(self, box: str, address: Ip, port: int = PORT, device: str = "") -> socket.socket:
+    def udp(self, box: str, address: Ip, port: int = 0, device: str = "") -> socket.socket:
         """A socket in a box."""
         kin = socket.AF_INET if address.version == 4 else socket.AF_INET6
         with self.inside_of(box):
@@ -230,10 +267,15 @@ class TunnelLab(Boxes):
 class Flow:
     """Numbered datagrams both ways between the correspondent and one address of a node."""
 
-    def __init__(self, lab: TunnelLab, address: Ip, box: str = "mn", port: int = PORT) -> None:
-        self.far = lab.udp("core", CN[address.version], port)
-        self.near = lab.udp(box, address, port)
+    def __init__(self, lab: TunnelLab, address: Ip, box: str = "mn") -> None:
+        self.version = address.version
+        self.far = lab.udp("core", CN[address.version], 0)
+        self.near = lab.udp(box, address, 0)
         self._sent = 0
+
+    def close(self) -> None:
+        self.far.close()
+        self.near.close()
 
     def down(self, count: int, size: int = 0) -> list[bytes]:
         return self._send(self.far, self.near, count, size)
