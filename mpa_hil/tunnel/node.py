@@ -106,11 +106,19 @@ class TunnelClient:
         self._source: Address | None = None
         self._cookies: dict[Address, bytes] = {}
         self._proofs = 0
+        self._wanted = False
+        """Whether a session is to be kept: what was under way when it was deleted must not make it
+        anew."""
         self._refresh_ns: int | None = None
         self._arrived = -1
         """Sequence number of the ARRIVED that was prepared last."""
         self.terms: TunnelTerms | None = None
         """Of the session that stands; None: none does."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+        return self._requester.busy
 
     # Verbs
 
@@ -163,6 +171,7 @@ class TunnelClient:
     def delete(self, now: Instant) -> Outputs:
         """Have the router take its end away; `Deleted` follows."""
         self._refresh_ns = None
+        self._wanted = False
         self._source = None  # from wherever we are now
         return self._ask(Kind.DELETE, (), now)
 
@@ -230,6 +239,7 @@ class TunnelClient:
     def _make(self, kind: Kind, wish: TunnelWish, now: Instant) -> Outputs:
         _check(wish)
         self._refresh_ns = None
+        self._wanted = True
         self._source = wish.outer if kind is Kind.CREATE else wish.inner[0]
         spi = 0
         while wish.protect is Protect.ESP and spi < _LOWEST_SPI:
@@ -253,6 +263,8 @@ class TunnelClient:
                 kind = Kind(output.token)  # type: ignore[arg-type]
                 if kind is Kind.REFRESH:
                     self._plan(now)
+                elif kind is self._making:
+                    self.terms = None  # whatever the router has now, it is not that
                 taken.append(GaveUp(kind, output.attempts))
             else:
                 taken += self._answered(output, now)
@@ -269,7 +281,8 @@ class TunnelClient:
             return (Refused(kind, Code.MALFORMED, error.what),)
         if code is None:
             return self._prove(kind, cookie, now)
-        if code is Code.NO_SESSION and kind is Kind.REFRESH and self._create is not None:
+        lost = code is Code.NO_SESSION and kind is Kind.REFRESH
+        if lost and self._wanted and self._create is not None:
             wish = self._create.wish
             return self._make(self._making, replace(wish, outer=self._outer or wish.outer), now)
         if kind in (Kind.REFRESH, self._making):
@@ -334,7 +347,7 @@ class TunnelClient:
         return self._ask(kind, encode_create(self._create), now)
 
     def _plan(self, now: Instant) -> None:
-        if self.terms is not None:
+        if self.terms is not None and self._wanted:
             life_s = min(self.terms.life_s * self._settings.refresh_at, self._settings.refresh_s)
             self._refresh_ns = now.monotonic_ns + int(life_s * NS_PER_S)
 

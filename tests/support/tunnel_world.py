@@ -198,6 +198,11 @@ class World:
     def withdraw(self, node: Node) -> None:
         self.carry_out(self.router.key_withdrawn(node.key.name, self.now))
 
+    def leave_all(self) -> None:
+        """No MN says anything any more."""
+        self.nodes.clear()
+        self._replies.clear()
+
     def restart(self) -> None:
         """A router that knows nothing; its kernel is swept, the road is as it was."""
         self.kernel = KernelModel(taken=self.kernel.taken)
