@@ -44,6 +44,12 @@ class AgentPort:
             self._socket.close()
             raise
 
+    @property
+    def port(self) -> int:
+        """Its number."""
+        number: int = self._socket.getsockname()[1]
+        return number
+
     def send(self, datagram: bytes, destination: Endpoint) -> None:
         """Send; refused for the moment, as with no route yet, is as good as lost."""
         with contextlib.suppress(OSError):

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from mpa_hil.agents import tunnel_plans as plans
-from mpa_hil.agents.handover_ahead import AheadSteps, Self, Target
+from mpa_hil.agents.handover_ahead import TUNNEL, AheadSteps, Self, Target
 from mpa_hil.agents.switch_path import SwitchPath
 from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Event
@@ -156,7 +156,8 @@ class HandoverShell(AheadSteps):
         self.later(Event.STAGED)
 
     def _start_hold(self, _: do.StartHold) -> None:
-        self._switch_path().hold(self._held, self.target.options.hold_ms / 1e3)
+        bound_s, round_trip_s = self.target.options.hold_ms / 1e3, self.round_trip_ns / 1e9
+        self._switch_path().hold(self._held, bound_s + 2 * round_trip_s, round_trip_s)
 
     def _held(self, well: bool) -> None:
         self.feed(Event.HELD if well else Event.HOLD_FAILED)
@@ -199,17 +200,23 @@ class HandoverShell(AheadSteps):
             self._layer3.set_up(plans.network(self._settings, None))
             self._has_settled()
         else:
+            self._settling = True
             self._again(self._pht.settle, self._has_settled)
 
     def _has_settled(self) -> None:
-        self._settled = True
+        self._settling, self._settled = False, True
         self._layer3.adopt(self._new, self)
         self._provisioning().move(self._new)
         self.later(Event.SETTLED)
 
     def _again(self, step: Callable[[], bool], done: Callable[[], None] | None = None) -> None:
         """Do something that must wait until no packet does."""
-        if not step():
+        try:
+            finished = step()
+        except MpaError as error:
+            self._own.console.emit("agent.failed", error=str(error), where=TUNNEL)
+            return
+        if not finished:
             self._loop.call_later(_WAITING_S, self._again, step, done)
         elif done is not None:
             done()
@@ -223,6 +230,7 @@ class HandoverShell(AheadSteps):
         self.feed(Event.ACQUIRED)
 
     def _leave_new(self, _: do.LeaveNew) -> None:
+        self._settling = False
         if self._settled:
             self._settled = False
             self._layer3.readopt()

@@ -98,7 +98,7 @@ class AheadSteps:
         assert own.layer3.address is not None
         self._old: Address = own.layer3.address
         self._secret = b""
-        self._settled = False
+        self._settling = self._settled = False
 
     def feed(self, event: Event, cause: str = "") -> None:
         """Something happened."""
@@ -156,7 +156,12 @@ class AheadSteps:
                 self._provisioning().tunnel,
                 self.target.ar,
                 outer=(self._old, ""),
-                direct=(self._new, self._own.interface),
+                direct=(
+                    self._new,
+                    self._own.interface,
+                    terms.router_mac or self._settings.router_mac,
+                    self._own.mac,
+                ),
                 through=(self._new, TUNNEL),
             )
         except (MpaError, OSError) as error:
@@ -174,8 +179,8 @@ class AheadSteps:
             self._pht = None
 
     def _delete_tunnel(self, _: do.DeleteTunnel) -> None:
-        """After the move this end has gone when it settled, and its addresses stay."""
-        if not self._settled:
+        """After the move this end goes by itself as it settles, and its addresses stay."""
+        if not (self._settling or self._settled):
             self._remove_tunnel()
         elif self._path is not None:
             self._path.close()

@@ -15,6 +15,7 @@ Commands, one after the other, each answered by an event:
 
     open {control, networks?}           take over a supplicant        mobile_node.opened
     learn {network, ssid, bssid, frequency_mhz, pmf}  one more AP     mobile_node.learnt
+    visit {network}                     join and leave, for practice  mobile_node.visited
     attach {network, LAYER3}            join, get an address, bind    mobile_node.attached
     preauthenticate {network}           802.11i's, by the present AP  mobile_node.preauthenticated
     prepare {network, realm, ca, ar, level, ...}  make a handover ready  handover.ready
@@ -56,22 +57,21 @@ from mpa_hil.agents.config import Fields
 from mpa_hil.agents.layer3 import Layer3, Plan
 from mpa_hil.agents.moving import Moving
 from mpa_hil.agents.networks import Networks
+from mpa_hil.agents.node_link import NodeLink
 from mpa_hil.agents.stdio import Console, Json, main
 from mpa_hil.agents.switch_hold import SwitchHold
 from mpa_hil.agents.switch_log import SwitchLog
 from mpa_hil.agents.tick import align
 from mpa_hil.handover.link_phases import Mark
 from radios import wpa_events
-from radios.control import ControlClient
-from radios.errors import LocalError, MpaError, RemoteError
+from radios.errors import LocalError, MpaError
 from radios.supplicant import Supplicant
 from radios.wpa_events import parse_event
 
-_CONNECT_BOUND_S = 30.0
+_PREAUTHENTICATION_BOUND_S = 30.0
 _HYSTERESIS_DB = 2
 _SIGNAL_CHANGE = wpa_events.SIGNAL_CHANGE.encode()
 _CONNECTED = wpa_events.CONNECTED.encode()
-_PING = b"PING"
 
 
 class MobileNodeProcess:
@@ -81,22 +81,19 @@ class MobileNodeProcess:
         self._console = console
         self._interface = fields.text("interface")
         workdir = fields.text("workdir")
-        self._networks = Networks(fields)
+        self._link = NodeLink(Networks(fields), self._interface, console)
         self._layer3 = Layer3(fields, self._interface, workdir, console, self)
         self._hold_key = fields.key("hold_key", 16) if fields.has("hold_key") else b""
         self._mpa: Moving | None = None
         if fields.has("mpa"):
             self._mpa = Moving(fields.inner("mpa"), self._interface, self._layer3, self, console)
         fields.done()
-        self._loop = asyncio.get_running_loop()
-        self._client: ControlClient | None = None
-        self._ids: dict[str, int] = {}
-        self._staged: dict[str, bytes] = {}
-        self._seeking: list[asyncio.Task[None]] = []
         self._present = ""
         self._log = SwitchLog(console, self._mpa)
         self.phase = self._log.phase
-        self._connected = asyncio.Event()
+        self.stage = self._link.stage
+        self.seek = self._link.seek
+        self.bssid = self._link.bssid
         self._armed: Plan | None = None
         self._moving: Plan | None = None
         self._threshold_dbm = 0
@@ -104,43 +101,34 @@ class MobileNodeProcess:
         self._select = b""
         self._hold: SwitchHold | None = None
 
+    # --- commands
+
     async def open(self, fields: Fields) -> None:
         """Connect to a supplicant and give it the networks that the node knows."""
-        client = ControlClient(fields.text("control"))
-        known = fields.texts("networks")
+        path, known = fields.text("control"), fields.texts("networks")
         fields.done()
-        self._networks.begin(known)
-        await client.open()
-        self._client = client
-        client.on_event(self._on_event)
-        supplicant = Supplicant(client)
-        for name, profile in self._networks.profiles.items():
-            self._ids[name] = await supplicant.add_network(profile)
-        self._console.emit("mobile_node.opened", networks=len(self._ids))
+        networks = await self._link.open(path, known, self._on_event)
+        self._console.emit("mobile_node.opened", networks=networks)
 
     async def learn(self, fields: Fields) -> None:
         """Take up an access point that was discovered."""
-        supplicant = self._supplicant()
-        name = self._networks.learn(fields)
-        self._ids[name] = await supplicant.add_network(self._networks.profile(name))
+        name = self._link.networks.learn(fields)
+        await self._link.add(name)
         self._console.emit("mobile_node.learnt", network=name)
+
+    async def visit(self, fields: Fields) -> None:
+        """Join an access point and leave it, so that nothing there happens for the first time."""
+        name = self._network(fields)
+        fields.done()
+        await self._link.visit(name)
+        self._console.emit("mobile_node.visited", network=name)
 
     async def attach(self, fields: Fields) -> None:
         """Join a network from nothing."""
-        supplicant = self._supplicant()
         name = self._network(fields)
         plan = Plan.read(fields)
         fields.done()
-        self._connected.clear()
-        frequencies_mhz = (self._networks.frequency_mhz(name),)
-        await supplicant.select_network(self._ids[name], frequencies_mhz=frequencies_mhz)
-        try:
-            async with asyncio.timeout(_CONNECT_BOUND_S):
-                await self._connected.wait()
-        except TimeoutError:
-            raise RemoteError(
-                f"not connected to {name} within {_CONNECT_BOUND_S:g} s", where=self._interface
-            ) from None
+        await self._link.join_from_nothing(name)
         self._present = name
         address = await self._layer3.settle(plan)
         bound = self._layer3.bound
@@ -154,13 +142,12 @@ class MobileNodeProcess:
 
     async def preauthenticate(self, fields: Fields) -> None:
         """802.11i pre-authentication with an access point of the present network."""
-        supplicant = self._supplicant()
         name = self._network(fields)
         fields.done()
         self.phase("pre-authentication", time.monotonic_ns(), cause="command")
         try:
-            end = await supplicant.preauthenticate_and_wait(
-                self._networks.profile(name).bssid or "", timeout_s=_CONNECT_BOUND_S
+            end = await self._link.supplicant.preauthenticate_and_wait(
+                self._link.bssid(name), timeout_s=_PREAUTHENTICATION_BOUND_S
             )
         except MpaError as error:
             self.phase("pre-authentication", time.monotonic_ns(), "failed", str(error))
@@ -170,7 +157,7 @@ class MobileNodeProcess:
 
     async def arm(self, fields: Fields) -> None:
         """Prepare for a move, and move when the signal falls."""
-        supplicant = self._supplicant()
+        supplicant = self._link.supplicant
         name = self._network(fields)
         threshold_dbm = fields.integer("leave_dbm", None, -127, -1)
         plan = Plan.read(fields)
@@ -186,10 +173,10 @@ class MobileNodeProcess:
             await supplicant.scan_and_wait(scan)
         else:
             await supplicant.bss_flush()
-        self._select = Supplicant.select_command(self._ids[name], scan)
+        self._select = self._link.select_command(name, scan)
         if roam:
-            await self._allow_roaming(supplicant)
-            self._select = Supplicant.roam_command(self._networks.profile(name).bssid or "")
+            await self._link.allow_roaming()
+            self._select = Supplicant.roam_command(self._link.bssid(name))
         if self._mpa is not None:
             self._mpa.restage()
         self._threshold_dbm = threshold_dbm
@@ -209,23 +196,22 @@ class MobileNodeProcess:
         if self._mpa is not None:
             await self._mpa.leave()
         await self._layer3.leave()
-        client, self._client = self._client, None
-        self._ids.clear()
-        self._staged.clear()
-        if client is not None:
+        if self._link.is_open:
             self._log.flush()
-            await client.close()
+            await self._link.close()
         self._console.emit("mobile_node.detached")
 
     async def shut(self) -> None:
         """Take everything out of the kernel."""
         try:
-            if self._client is not None:
+            if self._link.is_open:
                 await self.close()
         finally:
             if self._mpa is not None:
                 self._mpa.close()
             self._layer3.close()
+
+    # --- what others tell
 
     def settled(self, plan_began: bool) -> None:
         """Called by `Layer3` when packets flow both ways on the new network."""
@@ -237,48 +223,18 @@ class MobileNodeProcess:
         """Called by `Layer3` when it cannot go on."""
         self._console.emit("agent.failed", error=what, where="mobile_node")
 
-    def stage(self, network: str) -> None:
-        """Make the command that joins an access point, by what is known of its channel."""
-        frequencies_mhz = (self._networks.frequency_mhz(network),)
-        self._staged[network] = Supplicant.select_command(self._ids[network], frequencies_mhz)
-
     def join(self, network: str) -> None:
-        """Have the supplicant join it."""
-        if network not in self._staged:
-            self.stage(network)
-        self._select = self._staged[network]
+        """A handover wants the supplicant to join an access point (`moving.Link`)."""
+        self._select = self._link.staged(network)
         self._switch()
 
-    def seek(self, networks: tuple[str, ...]) -> None:
-        """Have it join any of these."""
-        supplicant = self._supplicant()
-        for network in networks:
-            enabling = supplicant.enable_network(self._ids[network])
-            self._seeking.append(self._loop.create_task(enabling))
-
-    def bssid(self, network: str) -> str:
-        """An access point's, in lower case."""
-        return (self._networks.profile(network).bssid or "").lower()
-
     def through(self, network: str) -> None:
-        """Packets pass both ways on another network."""
+        """In a handover packets pass both ways on another network (`moving.Link`)."""
         self._present = network
         self._log.note(time.monotonic_ns(), Mark("first-packet", time.monotonic_ns()))
 
-    def _supplicant(self) -> Supplicant:
-        if self._client is None:
-            raise LocalError("no supplicant is open", where="mobile_node", remedy="open one first")
-        return Supplicant(self._client)
-
-    @staticmethod
-    async def _allow_roaming(supplicant: Supplicant) -> None:
-        """Let the present network block take any access point of its SSID."""
-        present = (await supplicant.status()).network_id
-        if present is not None:
-            await supplicant.set_network(present, "bssid", "any")
-
     def _network(self, fields: Fields) -> str:
-        return fields.choice("network", tuple(self._ids))
+        return fields.choice("network", self._link.names)
 
     def _prepare_hold(self, plan: Plan) -> None:
         if plan.static is None or not self._hold_key:
@@ -290,9 +246,11 @@ class MobileNodeProcess:
                 self._hold_key,
                 self._interface,
                 self._console,
-                self._on_held,
+                lambda _: self._switch(),
             )
         self._hold.prepare()
+
+    # --- the switch
 
     def _on_event(self, t_ns: int, datagram: bytes) -> None:
         """Note an event; act on the two that cannot wait."""
@@ -300,7 +258,7 @@ class MobileNodeProcess:
         if self._armed is not None and _SIGNAL_CHANGE in datagram:
             self._signal(t_ns, datagram)
         elif _CONNECTED in datagram:
-            self._on_connected(t_ns, datagram)
+            self._link.when_open(lambda: self._on_open_port(t_ns, datagram))
         elif self._mpa is not None:
             self._mpa.receive(datagram)
 
@@ -312,7 +270,9 @@ class MobileNodeProcess:
         plan, self._armed = self._armed, None
         if self._mpa is not None and self._mpa.under_way:
             self._align(self._mpa.round_trip_ns)
+            decided_ns = time.monotonic_ns()
             self._mpa.go()
+            self._log.note(decided_ns, Mark("decision", decided_ns, "done"))
         else:
             self._moving = plan
             self._align(0)
@@ -325,40 +285,26 @@ class MobileNodeProcess:
         )
         self.phase("decision", t_ns, cause=event.name)
 
+    def _align(self, round_trip_ns: int) -> None:
+        if self._lead_ns:
+            align(self._lead_ns + round_trip_ns)
+
     def _begin(self) -> None:
         if self._hold is not None:
             self._hold.begin()
         else:
             self._switch()
 
-    def _align(self, round_trip_ns: int) -> None:
-        if self._lead_ns:
-            align(self._lead_ns + round_trip_ns)
-
-    def _on_held(self, held: bool) -> None:
-        self._switch()
-
     def _switch(self) -> None:
         """Tell the supplicant to go; this ends the decision."""
-        assert self._client is not None
-        answer = self._client.request_now(self._select)
-        answer.add_done_callback(self._selected)
+        self._link.send(self._select)
         told_ns = time.monotonic_ns()
-        self._connected.clear()
+        if self._moving is not None:
+            self._log.note(told_ns, Mark("decision", told_ns, "done"))
         self._log.note(told_ns, None)
 
-    def _selected(self, answer: asyncio.Future[str]) -> None:
-        if not answer.cancelled() and answer.exception() is not None:
-            self.failed(f"the supplicant refused the switch: {answer.exception()}")
-
-    def _on_connected(self, t_ns: int, datagram: bytes) -> None:
-        """The supplicant says so just before it opens the port: it answers just after."""
-        assert self._client is not None
-        answer = self._client.request_now(_PING)
-        answer.add_done_callback(lambda _: self._on_open_port(t_ns, datagram))
-
     def _on_open_port(self, t_ns: int, datagram: bytes) -> None:
-        self._connected.set()
+        self._link.connected.set()
         if self._mpa is not None and self._mpa.port_open(datagram):
             return
         if self._moving is None:
@@ -376,6 +322,7 @@ async def _serve(config: Json, console: Console) -> None:
     verbs: Mapping[str, Verb] = {
         "open": process.open,
         "learn": process.learn,
+        "visit": process.visit,
         "attach": process.attach,
         "prepare": process.prepare,
         "preauthenticate": process.preauthenticate,

@@ -49,7 +49,6 @@ class SwitchLog:
         noted, self._noted = self._noted, []
         for t_ns, what in noted:
             if what is None:
-                self.phase("decision", t_ns, "done")
                 for mark in self._phases.select(t_ns):
                     self._mark(mark)
             elif isinstance(what, Mark):

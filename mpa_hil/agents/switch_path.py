@@ -18,12 +18,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mpa_hil.agents.agent_port import AgentPort
+from mpa_hil.agents.direct_port import DirectPort
 from mpa_hil.key_delivery.streams import instant
 from mpa_hil.mobility.interface import Address, Endpoint
 from mpa_hil.tunnel.interface import Ack, PreparedSwitch
 from mpa_hil.tunnel.node import TunnelClient
 
 _HOLD_RETRY_S = 0.02
+_PATIENCE = 1.5
+"""Round trips until a datagram is taken for lost."""
 _ARRIVE_RETRY_S = 0.001
 """How late the opening of the access point's port may be noticed."""
 _RESUME_RETRY_S = 0.1
@@ -49,7 +52,8 @@ class SwitchPath:
         client: has created the tunnel.
         router: its port.
         outer: the oCoA, and no interface: as it is routed.
-        direct: the nCoA and the physical interface, past everything that waits.
+        direct: the nCoA and the physical interface, past everything that waits; the router's
+            link-layer address and the node's.
         through: the nCoA and the tunnel's device.
     """
 
@@ -59,15 +63,17 @@ class SwitchPath:
         router: Endpoint,
         *,
         outer: tuple[Address, str],
-        direct: tuple[Address, str],
+        direct: tuple[Address, str, bytes, bytes],
         through: tuple[Address, str],
     ) -> None:
         self._client = client
         self._router = router
-        self._outer, self._inner, self._through = (
+        self._outer, self._through = (
             AgentPort(address, self._on_datagram, interface)
-            for address, interface in (outer, direct, through)
+            for address, interface in (outer, through)
         )
+        address, interface, router_mac, mac = direct
+        self._inner = DirectPort(address, self._on_datagram, interface, router_mac, mac)
         self._loop = asyncio.get_running_loop()
         self._prepared: PreparedSwitch | None = None
         self._asking: _Asking | None = None
@@ -78,10 +84,18 @@ class SwitchPath:
     def prepare(self) -> None:
         """Make the datagrams. Good until the client asks the router for anything else."""
         self._prepared = self._client.prepare_switch(instant())
+        self._inner.prepare(self._prepared.arrived, self._router)
 
-    def hold(self, ended: Callable[[bool], None], bound_s: float) -> None:
-        """Have the router hold; `ended` is told whether it does."""
-        self._ask("disable", self._outer, _HOLD_RETRY_S, bound_s, ended)
+    def hold(
+        self, ended: Callable[[bool], None], bound_s: float, round_trip_s: float = 0.0
+    ) -> None:
+        """Have the router hold; `ended` is told whether it does.
+
+        Args:
+            round_trip_s: to the router and back, as it was measured.
+        """
+        retry_s = max(_HOLD_RETRY_S, _PATIENCE * round_trip_s)
+        self._ask("disable", self._outer, retry_s, bound_s, ended)
 
     def leave(self) -> None:
         """Send the end marker of the uplink."""

@@ -59,6 +59,17 @@ from .link import (
     TriggerFired,
     WpaEvent,
 )
+from .mip6 import (
+    Mip6Acknowledgement,
+    Mip6Binding,
+    Mip6Bindings,
+    Mip6Discarded,
+    Mip6KernelFailed,
+    Mip6Ready,
+    Mip6Refused,
+    Mip6Route,
+    Mip6Update,
+)
 from .mobile import (
     HandoverFinished,
     HandoverReady,
@@ -69,6 +80,7 @@ from .mobile import (
     MobileNodeOpened,
     MobileNodePreauthenticated,
     MobileNodeReady,
+    MobileNodeVisited,
 )
 from .network import (
     DhcpBound,
@@ -157,6 +169,15 @@ AnyEvent = (
     | Mip4Refused
     | Mip4Discarded
     | Mip4KernelFailed
+    | Mip6Update
+    | Mip6Acknowledgement
+    | Mip6Route
+    | Mip6Ready
+    | Mip6Binding
+    | Mip6Bindings
+    | Mip6Refused
+    | Mip6Discarded
+    | Mip6KernelFailed
     | HoldReady
     | HoldStarted
     | HoldReleased
@@ -164,6 +185,7 @@ AnyEvent = (
     | HoldDiscarded
     | HoldBacklog
     | MobileNodeReady
+    | MobileNodeVisited
     | MobileNodeOpened
     | MobileNodeAttached
     | MobileNodePreauthenticated
@@ -308,6 +330,15 @@ __all__ = [
     "Mip4Refused",
     "Mip4Reply",
     "Mip4Request",
+    "Mip6Acknowledgement",
+    "Mip6Binding",
+    "Mip6Bindings",
+    "Mip6Discarded",
+    "Mip6KernelFailed",
+    "Mip6Ready",
+    "Mip6Refused",
+    "Mip6Route",
+    "Mip6Update",
     "MobileNodeArmed",
     "MobileNodeAttached",
     "MobileNodeDetached",
@@ -315,6 +346,7 @@ __all__ = [
     "MobileNodeOpened",
     "MobileNodePreauthenticated",
     "MobileNodeReady",
+    "MobileNodeVisited",
     "Phase",
     "PhaseEnded",
     "PhaseOutcome",

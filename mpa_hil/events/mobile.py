@@ -25,6 +25,12 @@ class MobileNodeLearnt(Event, frozen=True, kw_only=True, tag="mobile_node.learnt
     network: Annotated[str, Meta(description="the access point; its BSSID if it has no name")]
 
 
+class MobileNodeVisited(Event, frozen=True, kw_only=True, tag="mobile_node.visited"):
+    """The MN has joined an access point and left it again, before anything is measured."""
+
+    network: Annotated[str, Meta(description="the access point")]
+
+
 class MobileNodeAttached(Event, frozen=True, kw_only=True, tag="mobile_node.attached"):
     """The MN is on a network, with an address, and bound where it has a home agent."""
 

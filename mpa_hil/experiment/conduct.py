@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mpa_hil.experiment.moving import HANDOVER_BOUND_S, first_switch, move
 from mpa_hil.experiment.plan import KEYS, RunSpec, options
 from mpa_hil.lab import plan
 from mpa_hil.lab.agents import Agent
@@ -25,18 +26,13 @@ from mpa_hil.lab.builder import Lab
 from mpa_hil.scenario import (
     L2Floor,
     MpaLevel1,
-    MpaLevel2,
     Reactive,
-    RsnPreauth,
     Scenario,
-    Switch,
-    end_s,
-    switch,
 )
 from mpa_hil.traffic import endpoint as endpoint_module
 from mpa_hil.traffic import transfer as transfer_module
 from mpa_hil.traffic.plan import Address, endpoint_config, planned_transfers, transfer_config
-from radios.errors import MpaError, RemoteError
+from radios.errors import MpaError
 from rigs.host import Host
 from rigs.priority import Priority, prefer
 from rigs.services import capture
@@ -44,20 +40,8 @@ from rigs.services.service import Service, launch_as
 
 ENDPOINT = Path(endpoint_module.__file__)
 TRANSFER = Path(transfer_module.__file__)
-HANDOVER_BOUND_S = 60.0
-"""Longest handover that is waited for: EAP over 300 ms and a DHCP conflict check take 7 s."""
 _UNDER_WAY_S = 0.3
 """What packets may need to arrive beyond the delays of the links."""
-_GRID_NS = 20_000_000
-_APART_NS = 1_000_000
-"""Flows begin on this grid of time, one endpoint a little after the other: so a switch that keeps
-to the kernel's tick meets their packets in the same phase in each run, and runs compare."""
-_SWITCH_LEAD_US = 4800
-"""From the decision to the association request of a held switch in the guest: 0.8 ms to hold, 2.2
-to leave, 1.0 to authenticate beside 1 kHz of probes; the rest is margin. A request that misses its
-tick waits for the next. See `mpa_hil.agents.mobile_node`."""
-_PREPARED_LEAD_US = 4000
-"""The same where nothing is held."""
 
 
 @dataclass(slots=True)
@@ -110,7 +94,9 @@ async def _carry_out(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces
         await lab.open_mobile_node()
         if lab.floor:
             # An access point's first association after its start costs it 3 ms of its own.
-            await lab.attach(chosen, _target(scenario).new)
+            await lab.attach(chosen, first_switch(scenario).new)
+        elif isinstance(chosen, MpaLevel1) and not chosen.discovers:
+            await lab.visit(first_switch(scenario).new)
         await lab.attach(chosen)
         addresses = flow_addresses(lab)
         await _reach(lab, addresses)
@@ -119,7 +105,7 @@ async def _carry_out(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces
         if planned_transfers(scenario):
             for name in ("cn", "mn"):
                 traces.endpoints[f"{name}-tcp"] = await _start_transfers(lab, name, addresses)
-        await _move(lab, spec, chosen, traces)
+        await move(lab, spec, chosen, traces.endpoints.values())
         await _end_flows(scenario, traces)
         if scenario.capture.keys:
             traces.keys = await lab.pairwise_master_keys()
@@ -132,106 +118,6 @@ async def _carry_out(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces
             *(trace.service.stop() for _, _, trace in traces.captures), return_exceptions=True
         )
         await lab.end()
-
-
-async def _move(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces: _Traces) -> None:
-    """Traffic, and the movement in its middle."""
-    scenario = lab.scenario
-    node = lab.mobile_node
-    prepares = spec.kind != "null" and isinstance(chosen, RsnPreauth | MpaLevel1)
-    if spec.kind != "null" and not prepares:
-        await _arm(lab, spec, chosen)
-    since = node.count
-    start_ns = (time.monotonic_ns() // _GRID_NS + 2) * _GRID_NS
-    for number, agent in enumerate(traces.endpoints.values()):
-        await agent.daemon.write(b"start %d\n" % (start_ns + number * _APART_NS))
-    await asyncio.sleep(scenario.measure.warmup_s)
-    if prepares:
-        await _prepare(lab, spec, chosen)
-        await _arm(lab, spec, chosen)
-    if spec.kind == "null":
-        await asyncio.sleep(end_s(scenario.movement))
-    else:
-        following = asyncio.create_task(lab.air.follow(scenario.movement))
-        try:
-            await node.event(
-                "phase.started",
-                end_s(scenario.movement) + HANDOVER_BOUND_S,
-                since=since,
-                matches=lambda event: event["phase"] == "first-packet",
-            )
-            if isinstance(chosen, MpaLevel2):
-                await _finish(node, since)
-        finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
-    await asyncio.sleep(scenario.measure.cooldown_s)
-
-
-async def _prepare(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor) -> None:
-    """What a scheme does ahead of its handover, over the present link."""
-    if isinstance(chosen, RsnPreauth):
-        await lab.ask(
-            "preauthenticate",
-            "mobile_node.preauthenticated",
-            HANDOVER_BOUND_S,
-            network=_target(lab.scenario).new,
-        )
-    elif isinstance(chosen, MpaLevel1):
-        wanted = _target(lab.scenario).new
-        await lab.prepare(wanted, chosen)
-        if isinstance(chosen, MpaLevel2):
-            await lab.prepare_handover(wanted, chosen, hold=spec.kind != "control")
-
-
-async def _finish(node: Agent, since: int) -> None:
-    """Wait until nothing of a handover is under way any more."""
-    ended = await node.event("handover.finished", HANDOVER_BOUND_S, since=since)
-    if ended["outcome"] != "moved":
-        what = f"the mobile node has {ended['outcome']}: {ended['cause']}"
-        raise RemoteError(what, where="handover")
-
-
-async def _arm(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor) -> None:
-    scenario = lab.scenario
-    wanted = _target(scenario)
-    known = isinstance(chosen, L2Floor) or chosen.scan == "known"
-    frequencies = [lab.frequency_mhz(wanted.new)] if known else []
-    hold = isinstance(chosen, L2Floor) and chosen.hold and spec.kind != "control"
-    await lab.ask(
-        "arm",
-        "mobile_node.armed",
-        HANDOVER_BOUND_S,
-        network=wanted.new,
-        leave_dbm=round(scenario.movement.leave_dbm),
-        scan=frequencies,
-        fresh_scan=lab.floor or getattr(chosen, "fresh_scan", False),
-        roam=isinstance(chosen, RsnPreauth),
-        hold=hold,
-        lead_us=_lead_us(lab, chosen),
-        **lab.layer3(
-            wanted.new,
-            chosen,
-            same_link=scenario.domain_of(wanted.old) == scenario.domain_of(wanted.new),
-        ),
-    )
-
-
-def _lead_us(lab: Lab, chosen: Reactive | L2Floor) -> int:
-    if lab.floor:
-        return _SWITCH_LEAD_US
-    return _PREPARED_LEAD_US if isinstance(chosen, MpaLevel1) else 0
-
-
-def _target(scenario: Scenario) -> Switch:
-    wanted = switch(scenario.movement)
-    if wanted is None:
-        raise RemoteError(
-            "the movement asks for no switch",
-            where=f"lab {scenario.lab.name}",
-            remedy="let the signal of the first AP fall below leave_dbm",
-        )
-    return wanted
 
 
 def flow_addresses(lab: Lab) -> dict[str, Address]:
@@ -356,8 +242,12 @@ async def _save(lab: Lab, spec: RunSpec, folder: Path, traces: _Traces, failure:
     logs = folder / "logs"
     logs.mkdir()
     for name, service in lab.logs.items():
-        if not isinstance(service, Agent):
-            (logs / f"{name}.log").write_text(await service.log())
+        said = await service.log()
+        if isinstance(service, Agent):  # its events are in the log of events
+            lines = said.splitlines(keepends=True)
+            said = "".join(line for line in lines if not line.startswith("{"))
+        if said or not isinstance(service, Agent):
+            (logs / f"{name}.log").write_text(said)
 
 
 def _write_keys(path: Path, keys: tuple[bytes, ...]) -> None:

@@ -21,6 +21,7 @@ from mpa_hil.lab.secrets import Papers, draw, given_papers, make_papers
 from mpa_hil.scenario import L2Floor, MpaLevel1, MpaLevel2, Reactive, RsnPreauth, Scenario
 from radios.control import ControlClient
 from radios.errors import RemoteError
+from radios.hostapd import Hostapd
 from radios.supplicant import Supplicant
 from rigs import network
 from rigs.host import Daemon, Host
@@ -65,6 +66,7 @@ class Lab:
         self._standing: list[Service] = []
         self._fresh: list[Service] = []
         self._supplicant_path = ""
+        self._controls: dict[str, str] = {}
         self._known: list[str] = []
         self._death: asyncio.Future[RemoteError] = asyncio.get_running_loop().create_future()
         self._telling: set[asyncio.Task[None]] = set()
@@ -117,6 +119,7 @@ class Lab:
             config = servers.access_point(scenario, ap, self.secrets, options)
             host = self.hosts[ap.name]
             self._freshen(await hostapd.start(host, config))
+            self._controls[ap.name] = config.control_path(host)
             if neighbourhood.discovers(options):
                 await neighbourhood.announce(scenario, ap, host, config.control_path(host))
         if not self.floor:
@@ -150,6 +153,18 @@ class Lab:
         if self.preparing is not None:
             await self.preparing.close(timeout_s)
         await self.ask("close", "mobile_node.detached", timeout_s)
+
+    async def visit(self, ap: str) -> None:
+        """Have the MN join an access point and leave it again, and both forget the key.
+
+        An access point's first association after its start costs it some milliseconds of its own:
+        what is measured is a network in service.
+        """
+        self.air.place(self.scenario.movement, 0.0)
+        await self.ask("visit", "mobile_node.visited", ATTACH_BOUND_S, network=ap)
+        host = self.hosts[ap]
+        async with ControlClient(self._controls[ap], host.connect, events=False) as client:
+            await Hostapd(client).pmksa_flush()
 
     async def prepare(self, ap: str, options: MpaLevel1) -> None:
         """Pre-authenticate with the network of an access point (`Preparing.prepare`)."""
@@ -297,8 +312,9 @@ class Lab:
 
     def _note_start(self, service: Service) -> None:
         ahead = self.preparing.agents if self.preparing is not None else ()
-        if service not in (*ahead, *self.domain_agents):
-            # Those work ahead of a handover, and must wait while one goes on.
+        waits = service in (*ahead, *self.domain_agents)
+        if not waits or service.name == mpa_agents.ACCESS_ROUTER:
+            # The others work ahead of a handover, and must wait while one goes on.
             prefer(service.host, service.daemon, Priority.PATH)
         self.tell("daemon.started", service.host.name, name=service.name, pid=service.daemon.pid)
 

@@ -12,6 +12,8 @@ from mpa_hil.scenario import Domain, Reactive, Scenario
 from rigs.host import Host
 from rigs.services.certificates import Credentials, LabCa
 
+ACCESS_ROUTER = "access_router"
+
 
 async def start_domain(
     scenario: Scenario, domain: Domain, hosts: Mapping[str, Host], secrets: Secrets
@@ -23,10 +25,13 @@ async def start_domain(
     """
     authority = LabCa(dt.datetime.now(dt.UTC), f"{domain.realm} network authority"[:64])
     router = hosts[f"{domain.name}-router"]
-    for role, module in (("ca", "configuration_agent"), ("ar", "access_router")):
+    for role, module, configure in (
+        ("ca", "configuration_agent", mpa_servers.configuration_agent),
+        ("ar", ACCESS_ROUTER, mpa_servers.access_router),
+    ):
         named = authority.server(mpa_servers.recipient_name(role, domain))
         await _put(router, role, authority, named)
-        config = mpa_servers.key_holder(role, domain, router.workdir)
+        config = configure(domain, router.workdir)
         yield await agents.start(router, module, config, ready="keys.ready")
     for ap in domain.aps:
         host = hosts[ap.name]

@@ -106,6 +106,23 @@ def key_holder(role: str, domain: Domain, workdir: str) -> dict[str, Any]:
     }
 
 
+def configuration_agent(domain: Domain, workdir: str) -> dict[str, Any]:
+    """The CA of a domain, with a port of its own on the access router's LAN."""
+    own = {"interface": plan.CLIENT, "store": f"{workdir}/ca.store"}
+    return {**key_holder("ca", domain, workdir), **own}
+
+
+def access_router(domain: Domain, workdir: str) -> dict[str, Any]:
+    """The AR of a domain."""
+    tunnels = {
+        "interface": plan.LAN,
+        "networks": [str(domain.subnet)],
+        "reserved": [str(domain.router_address), str(domain.aaa_address)],
+        "store": f"{workdir}/ar.store",
+    }
+    return {**key_holder("ar", domain, workdir), "tunnels": tunnels}
+
+
 def enforcement_point(
     scenario: Scenario, ap: AccessPoint, control: str, workdir: str
 ) -> dict[str, Any]:
