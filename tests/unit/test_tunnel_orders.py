@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from ipaddress import ip_address
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -152,4 +153,9 @@ def test_the_table_is_whole() -> None:
         for end in (Cue.DELETE, Cue.EXPIRED, Cue.WITHDRAWN, Cue.EVICTED, Cue.STOPPED, Cue.REPLACED):
             assert cues[end].state is State.GONE
             assert cues[end].order is (None if state is State.CHECKING else Order.REMOVE)
-    assert "holding --> direct: arrived / associated" in diagram()
+
+
+def test_the_page_shows_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tunnel.md").read_text()
+    _, _, rest = page.partition("```mermaid\n")
+    assert rest.partition("\n```")[0] == diagram()
