@@ -327,4 +327,4 @@ class MobileNode:
         apart_s = ids.difference_s(stamp.timestamp, ids.from_unix_ns(now.unix_ns))
         self._clock_correction_ns = int(apart_s * NS_PER_S)
         self._floor = None
-        return ()
+        return self._send(exchange, now)

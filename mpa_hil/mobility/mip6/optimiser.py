@@ -71,6 +71,10 @@ class _Peer:
     """Updates that an acknowledgement may answer: key, care-of address and when, by sequence."""
     bound: IPv6Address | None = None
     """The care-of address in use."""
+    deleting: bool = False
+    """It was given up, and is to forget what it may know."""
+    held_until_ns: int = 0
+    """So long it may have a binding, whatever the node knows of it."""
     expires_ns: int = 0
     renew_ns: int | None = None
     due_ns: int | None = None
@@ -104,22 +108,26 @@ class Optimiser:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is under way: each correspondent knows, or has been given up."""
-        return all(peer.due_ns is None for peer in self._peers.values())
+        """Whether nothing is under way: each correspondent knows, or has been given up and told so
+        as often as makes sense to wait for."""
+        return all(
+            peer.due_ns is None or (peer.deleting and peer.failures >= MAX_RO_FAILURE)
+            for peer in self._peers.values()
+        )
 
     def abandon(self) -> tuple[OptimiserOutput, ...]:
         """The care-of address in use is dead: back to the tunnel, until `move`."""
         outputs: list[OptimiserOutput] = []
         for address, peer in self._peers.items():
             outputs += self._leave(address, peer, "its care-of address is dead")
-            peer.wanted, peer.due_ns = None, None
+            peer.wanted, peer.due_ns, peer.deleting = None, None, False
         return tuple(outputs)
 
     def move(self, care_of: IPv6Address, now: Instant) -> tuple[OptimiserOutput, ...]:
         """The home agent knows a care-of address: tell the correspondents too."""
         outputs: list[OptimiserOutput] = []
         for address, peer in self._peers.items():
-            peer.wanted, peer.failures = care_of, 0
+            peer.wanted, peer.failures, peer.deleting = care_of, 0, False
             peer.cookies.clear()
             outputs += self._step(address, peer, now)
         return tuple(outputs)
@@ -130,9 +138,10 @@ class Optimiser:
         for address, peer in self._peers.items():
             was = peer.bound
             outputs += self._leave(address, peer, "the node leaves")
-            peer.wanted, peer.due_ns = None, None
-            if was is not None:
-                outputs += self._delete(address, peer, was, now)
+            peer.wanted, peer.due_ns, peer.deleting = None, None, False
+            token = _fresh(peer.home_token, now)
+            if was is not None and token is not None:
+                outputs.append(self._delete(address, peer, was, token, now))
         return tuple(outputs)
 
     def receive(self, packet: Packet, now: Instant) -> tuple[OptimiserOutput, ...]:
@@ -165,7 +174,9 @@ class Optimiser:
                 outputs += self._refresh(address, peer, now)
             if peer.due_ns is not None and peer.due_ns <= now.monotonic_ns:
                 peer.failures += 1
-                if peer.failures > MAX_RO_FAILURE:
+                if peer.deleting and peer.held_until_ns <= now.monotonic_ns:
+                    peer.due_ns, peer.deleting = None, False
+                elif peer.failures > MAX_RO_FAILURE and not peer.deleting:
                     outputs += self._give_up(address, peer, "no answer", now)
                 else:
                     outputs += self._step(address, peer, now)
@@ -182,7 +193,7 @@ class Optimiser:
     def _step(self, address: IPv6Address, peer: _Peer, now: Instant) -> tuple[OptimiserOutput, ...]:
         """Send what is needed next: tests, or the update."""
         care_of = peer.wanted
-        if care_of is None:
+        if care_of is None and not peer.deleting:
             return ()
         if now.monotonic_ns < peer.earliest_ns:
             peer.due_ns = peer.earliest_ns
@@ -191,11 +202,13 @@ class Optimiser:
         if peer.failures <= 0:
             peer.failures, peer.interval_s = 0, self._tuning.minimum_interval_s
         home_token = _fresh(peer.home_token, now)
-        care_of_token = _fresh(peer.care_of_tokens.get(care_of), now)
+        care_of_token = _fresh(peer.care_of_tokens.get(care_of), now) if care_of else None
         peer.earliest_ns = now.monotonic_ns + _NS_BETWEEN
         peer.due_ns = now.monotonic_ns + int(peer.interval_s * NS_PER_S)
         peer.interval_s = min(2 * peer.interval_s, self._tuning.maximum_interval_s)
-        if home_token is not None and care_of_token is not None:
+        if home_token is not None and care_of is None:
+            return (self._delete(address, peer, self._home, home_token, now),)
+        if home_token is not None and care_of is not None and care_of_token is not None:
             return (self._update(address, peer, care_of, home_token, care_of_token, now),)
         outputs: list[OptimiserOutput] = []
         peer.cookies.clear()
@@ -204,7 +217,7 @@ class Optimiser:
             peer.cookies[cookie] = None
             header = HomeTestInit(cookie).encode()
             outputs.append(SendPacket(Packet(header, self._home, address)))
-        if care_of_token is None:
+        if care_of is not None and care_of_token is None:
             cookie = self._random(COOKIE_OCTETS)
             peer.cookies[cookie] = care_of
             header = CareOfTestInit(cookie).encode()
@@ -222,31 +235,36 @@ class Optimiser:
     ) -> SendPacket:
         peer.sequence = (peer.sequence + 1) & 0xFFFF
         key = binding_key(home_token.token, care_of_token.token)
-        peer.sent[peer.sequence] = key, care_of, now.monotonic_ns
-        if len(peer.sent) > MAX_RO_FAILURE + 1:
-            del peer.sent[next(iter(peer.sent))]
+        self._note(peer, key, care_of, now)
+        lifetime_s = min(self._tuning.lifetime_s, MAX_RR_BINDING_LIFETIME_S)
+        peer.held_until_ns = now.monotonic_ns + lifetime_s * NS_PER_S
         update = BindingUpdate(
             peer.sequence,
             UpdateFlag.ACKNOWLEDGE,
-            min(self._tuning.lifetime_s, MAX_RR_BINDING_LIFETIME_S) // LIFETIME_UNIT_S,
+            lifetime_s // LIFETIME_UNIT_S,
             (NonceIndices(home_token.index, care_of_token.index),),
         )
         header = authorize(update, key, care_of, address)
         return SendPacket(Packet(header, care_of, address, home=self._home))
 
     def _delete(
-        self, address: IPv6Address, peer: _Peer, source: IPv6Address, now: Instant
-    ) -> tuple[OptimiserOutput, ...]:
+        self, address: IPv6Address, peer: _Peer, source: IPv6Address, token: _Token, now: Instant
+    ) -> SendPacket:
         """An update with lifetime 0, which only the home token has to sign."""
-        token = _fresh(peer.home_token, now)
-        if token is None:
-            return ()
         peer.sequence = (peer.sequence + 1) & 0xFFFF
+        key = binding_key(token.token)
+        self._note(peer, key, self._home, now)
         options = (AlternateCareOf(self._home), NonceIndices(token.index, 0))
-        update = BindingUpdate(peer.sequence, UpdateFlag(0), 0, options)
-        header = authorize(update, binding_key(token.token), self._home, address)
+        update = BindingUpdate(peer.sequence, UpdateFlag.ACKNOWLEDGE, 0, options)
+        header = authorize(update, key, self._home, address)
         home = None if source == self._home else self._home
-        return (SendPacket(Packet(header, source, address, home=home)),)
+        return SendPacket(Packet(header, source, address, home=home))
+
+    def _note(self, peer: _Peer, key: bytes, care_of: IPv6Address, now: Instant) -> None:
+        """Remember an update until it is answered."""
+        peer.sent[peer.sequence] = key, care_of, now.monotonic_ns
+        if len(peer.sent) > MAX_RO_FAILURE + 1:
+            del peer.sent[next(iter(peer.sent))]
 
     def _tested(
         self, packet: Packet, message: HomeTest | CareOfTest, peer: _Peer, now: Instant
@@ -278,7 +296,7 @@ class Optimiser:
     ) -> tuple[OptimiserOutput, ...]:
         address = packet.source
         if message.status in _STALE:
-            if message.sequence not in peer.sent or peer.wanted is None:
+            if message.sequence not in peer.sent or peer.due_ns is None:
                 return (Discarded("an answer to no update of ours", endpoint(address)),)
             # Unsigned (s9.5.4), so all it can do is make us test again.
             peer.home_token = None
@@ -300,6 +318,10 @@ class Optimiser:
             return self._step(address, peer, now)
         assert sent is not None
         _, care_of, sent_ns = sent
+        if care_of == self._home and peer.deleting:
+            peer.sent.clear()
+            peer.due_ns, peer.deleting, peer.held_until_ns = None, False, 0
+            return ()
         if care_of != peer.wanted:
             return (Discarded("an answer about another care-of address", endpoint(address)),)
         peer.sent.clear()
@@ -339,13 +361,12 @@ class Optimiser:
     def _give_up(
         self, address: IPv6Address, peer: _Peer, reason: str, now: Instant
     ) -> tuple[OptimiserOutput, ...]:
-        """Back to the tunnel; and if it knows a care-of address that was left, it is told so."""
-        was = peer.bound
-        peer.wanted, peer.due_ns = None, None
+        """Back to the tunnel. If it may know a care-of address it is told to forget that, until it
+        says that it has: else it would go on sending to where the node is no longer."""
         outputs = self._leave(address, peer, reason) or (Unoptimised(address, reason),)
-        if was is not None:
-            outputs += self._delete(address, peer, self._home, now)
-        return outputs
+        peer.wanted, peer.due_ns, peer.failures = None, None, 0
+        peer.deleting = now.monotonic_ns < peer.held_until_ns
+        return outputs + self._step(address, peer, now)
 
     def _leave(self, address: IPv6Address, peer: _Peer, reason: str) -> tuple[OptimiserOutput, ...]:
         peer.renew_ns = None
