@@ -135,6 +135,7 @@ class Box:
     up: bool = True
     failure: str = ""
     steps: list[h.Apply | h.Release] = field(default_factory=list)
+    seen: list[h.Seen] = field(default_factory=list)
 
     def does(self, outputs: tuple[h.Output, ...], now: Instant) -> bytes:
         queue, octets = list(outputs), b""
@@ -145,6 +146,8 @@ class Box:
             elif isinstance(output, h.Apply | h.Release):
                 self.steps.append(output)
                 queue += self.holder.done(self.failure, now)
+            elif isinstance(output, h.Seen):
+                self.seen.append(output)
         return octets
 
     @property
