@@ -275,7 +275,7 @@ class ConfigurationServer(KeyRecipient):
                 **_told(holding.told(now)),
             }
             for holding in self._agent.holdings
-            if holding.lease is not None
+            if holding.lease is not None and not holding.taken
         ]
         self.console.emit("ca.leases", leases=leases)
 

@@ -17,18 +17,18 @@ from mpa_hil.authentication.admission import RateLimiter
 from mpa_hil.configuration import acquisition as ways
 from mpa_hil.configuration import protocol
 from mpa_hil.configuration.acquisition import Acquired, Failed, Lease, Transmit
+from mpa_hil.configuration.answers import Answers
 from mpa_hil.configuration.holdings import Holding, Holdings, Waiting, family
 from mpa_hil.configuration.interface import Code, Wish
 from mpa_hil.configuration.link import Link
-from mpa_hil.configuration.protocol import Ask, Tell
+from mpa_hil.configuration.protocol import Ask
 from mpa_hil.configuration.record import HoldingRecord
-from mpa_hil.configuration.reports import AgentSettings, Denied, Gone, Granted, Output
+from mpa_hil.configuration.reports import AgentSettings, Gone, Output
 from mpa_hil.errors import DecodeError
 from mpa_hil.mobility.interface import NS_PER_S, Discarded, Endpoint, Instant, Send
 from mpa_hil.signalling.client import NamedSecret
 from mpa_hil.signalling.message import Protocol
-from mpa_hil.signalling.server import Reply, Request, Server, Token
-from mpa_hil.signalling.values import Pair
+from mpa_hil.signalling.server import Reply, Request, Server
 
 _SLOTS = 1024
 """Of the tables that limit rates: a few kilobytes, however many mobile nodes."""
@@ -50,6 +50,7 @@ class ConfigurationAgent:
         self._server = Server(Protocol.CONFIGURATION, random)
         self._nodes: dict[bytes, str] = {}
         """Mobile nodes by key."""
+        self._answers = Answers(self._server, self._nodes)
         self.holdings = Holdings()
         secret = random(16)
         self._rate = RateLimiter(settings.rate_per_s, settings.burst, _SLOTS, secret)
@@ -109,7 +110,7 @@ class ConfigurationAgent:
         for holding in self.holdings.of(node):
             if holding.key == name and another:  # it authenticated anew
                 holding.key = another
-            elif holding.key == name:
+            elif holding.key == name and not holding.taken:
                 outputs += self._give_back(holding, "withdrawn", now)
         return tuple(outputs)
 
@@ -128,7 +129,7 @@ class ConfigurationAgent:
         try:
             return self._serve(received, self._nodes[received.key], now)
         except DecodeError as error:
-            return self._deny(received, Code.MALFORMED, error.what, now)
+            return self._answers.deny(received, Code.MALFORMED, error.what, now)
 
     def heard(self, frame: bytes, now: Instant) -> tuple[Output, ...]:
         """Digest a frame from the link; whatever it holds, this raises nothing."""
@@ -165,33 +166,39 @@ class ConfigurationAgent:
         held = [each for each in self.holdings.of(node) if address in (None, each.address)]
         if request.kind == Ask.RENEW:
             for holding in held:
-                if holding.lease is not None:
+                if holding.lease is not None and not holding.taken:
                     return self._renew(request, holding, holding.lease, now)
-            return self._deny(request, Code.LEASE_LOST, f"{address} is not held", now)
+            return self._answers.deny(request, Code.LEASE_LOST, f"{address} is not held", now)
         if request.kind not in (Ask.RELEASE, Ask.TAKE_OVER):
             raise DecodeError(f"request {request.kind}", where="configuration protocol")
         outputs: list[Output] = []
         for holding in held:
             if request.kind == Ask.TAKE_OVER and holding.lease is not None:
-                outputs += self._forget(holding, "taken over")
+                outputs += self._hand_over(holding, holding.lease)
             else:
                 outputs += self._release(holding, "released")
-        return (*self._answer(request.token, request.source, Tell.OK, (), now), *outputs)
+        return (*self._answers.done(request, now), *outputs)
 
     def _configure(
         self, request: Request, wish: Wish, node: str, now: Instant
     ) -> tuple[Output, ...]:
         if wish.method not in self._settings.methods:
-            return self._deny(request, Code.UNSUPPORTED, f"no {wish.method.name} here", now)
+            return self._answers.deny(request, Code.UNSUPPORTED, f"no {wish.method.name} here", now)
         held = self.holdings.at((family(wish.method), wish.mac))
         named = self.holdings.called((family(wish.method), wish.client_id))
         strange = held is not None and held.mobile_node != node
         if strange or (named is not None and named is not held):
             what = "this MAC address or client identifier is another's"
-            return self._deny(request, Code.IN_USE_BY_ANOTHER, what, now)
+            return self._answers.deny(request, Code.IN_USE_BY_ANOTHER, what, now)
         outputs: list[Output] = []
         if held is not None and not _same(held.wish, wish):
             outputs += self._release(held, "replaced")
+            if self.holdings.at(held.place) is held:  # it has to wait for the server's answer
+                what = "an exchange for the same interface is under way"
+                return (*outputs, *self._answers.deny(request, Code.BUSY, what, now))
+            held = None
+        if held is not None and held.taken:  # it left again: the server knows how that lease is
+            self.holdings.remove(held)
             held = None
         if held is None:
             return (*outputs, *self._begin(request, wish, node, now))
@@ -202,7 +209,7 @@ class ConfigurationAgent:
         if held.lease is not None and wish.decline == held.lease.address.ip:
             outputs += self._decline(held, held.lease, now)
         elif held.lease is not None and not held.busy:
-            outputs += self._grant(held, now)
+            outputs += self._answers.grant(held, now)
         self.holdings.settle(held)
         return tuple(outputs)
 
@@ -210,14 +217,14 @@ class ConfigurationAgent:
         settings = self._settings
         if len(self.holdings.of(node)) >= settings.per_node:
             what = f"it has {settings.per_node} addresses here already"
-            return self._deny(request, Code.QUOTA, what, now)
+            return self._answers.deny(request, Code.QUOTA, what, now)
         if (
             len(self.holdings) >= settings.maximum
             or len(self.holdings.listening) >= settings.exchanges
         ):
-            return self._deny(request, Code.BUSY, "too many mobile nodes at once", now)
+            return self._answers.deny(request, Code.BUSY, "too many mobile nodes at once", now)
         if not self._rate.take(node.encode(), now.monotonic_ns):
-            return self._deny(request, Code.QUOTA, "it asks too often", now)
+            return self._answers.deny(request, Code.QUOTA, "it asks too often", now)
         holding = Holding(
             request.key,
             node,
@@ -260,7 +267,7 @@ class ConfigurationAgent:
             if now.monotonic_ns >= soon_ns:
                 outputs = self._digest(holding, holding.acquisition.renew(lease, now), now)
             else:
-                outputs = self._grant(holding, now)
+                outputs = self._answers.grant(holding, now)
         self.holdings.settle(holding)
         return outputs
 
@@ -281,7 +288,7 @@ class ConfigurationAgent:
                 elif output.lease.address.ip == holding.wish.decline:
                     made += self._decline(holding, output.lease, now)
                 else:
-                    made += self._grant(holding, now, renewal=renewal)
+                    made += self._answers.grant(holding, now, renewal=renewal)
             else:
                 made += self._failed(holding, output, now)
         self.holdings.settle(holding)
@@ -293,16 +300,17 @@ class ConfigurationAgent:
             # The server is silent: the lease goes on, and it is asked again.
             spent_s = (now.monotonic_ns - lease.since_ns) / NS_PER_S
             holding.lease = replace(lease, renew_s=spent_s + self._settings.retry_s)
-            return () if holding.waiting is None else self._grant(holding, now)
+            return () if holding.waiting is None else self._answers.grant(holding, now)
         waiting = holding.waiting
         outputs = self._forget(holding, "lost")
         if waiting is None:
             return outputs
-        values = protocol.refusal_values(failed.code, failed.text)
-        said = self._answer(waiting.token, waiting.source, Tell.REFUSED, values, now)
-        return (*outputs, *said, Denied(holding.mobile_node, failed.code, failed.text))
+        return (*outputs, *self._answers.refuse(holding.mobile_node, waiting, failed, now))
 
     def _look_at(self, holding: Holding, now: Instant) -> tuple[Output, ...]:
+        if holding.taken:
+            self.holdings.remove(holding)
+            return ()
         if holding.absence is not None:
             return (*holding.absence.expire(now), *self._part(holding, now))
         expires_ns, renew_ns = holding.expires_ns(), holding.renew_ns()
@@ -348,6 +356,16 @@ class ConfigurationAgent:
             said = holding.acquisition.release(holding.lease)
         return (*said, *self._forget(holding, cause))
 
+    def _hand_over(self, holding: Holding, lease: Lease) -> tuple[Output, ...]:
+        """The MN sees to it from now on; until the lease could have run out it counts as one."""
+        if holding.taken:
+            return ()
+        holding.taken, holding.absence, holding.cause, holding.waiting = True, None, "", None
+        holding.acquisition = self._link.acquisition(holding.wish)
+        self.holdings.note(holding)
+        self.holdings.settle(holding)
+        return (Gone(holding.mobile_node, lease.address.ip, "taken over"),)
+
     def _forget(self, holding: Holding, cause: str) -> tuple[Output, ...]:
         lease, holding.waiting, holding.absence = holding.lease, None, None
         self.holdings.remove(holding)
@@ -356,29 +374,6 @@ class ConfigurationAgent:
     def _touch(self, holding: Holding, key: bytes, now: Instant) -> None:
         holding.key = key
         holding.keep_until_ns = now.monotonic_ns + int(self._settings.keep_s * NS_PER_S)
-
-    # --- answers
-
-    def _grant(self, holding: Holding, now: Instant, *, renewal: bool = True) -> tuple[Output, ...]:
-        told, waiting = holding.told(now), holding.waiting
-        node, method, holding.waiting = holding.mobile_node, holding.wish.method, None
-        if waiting is None:
-            return (Granted(node, method, told, renewal, 0),)
-        values = protocol.configuration_values(told, stateless=told.server is None)
-        said = self._answer(waiting.token, waiting.source, Tell.OK, values, now)
-        took_ns = now.monotonic_ns - waiting.token.arrived_ns
-        return (*said, Granted(node, method, told, renewal, took_ns))
-
-    def _deny(self, request: Request, code: Code, text: str, now: Instant) -> tuple[Output, ...]:
-        values = protocol.refusal_values(code, text)
-        said = self._answer(request.token, request.source, Tell.REFUSED, values, now)
-        return (*said, Denied(self._nodes.get(request.key, "?"), code, text))
-
-    def _answer(
-        self, token: Token, to: Endpoint, kind: Tell, values: Iterable[Pair], now: Instant
-    ) -> tuple[Send, ...]:
-        datagram = self._server.answer(token, kind, values, now)
-        return (Send(datagram, to),) if datagram else ()
 
 
 def _same(before: Wish, after: Wish) -> bool:

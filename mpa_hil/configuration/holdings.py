@@ -51,6 +51,8 @@ class Holding:
     waiting: Waiting | None = None
     absence: Absence | None = None
     """It is given back, unless the MN turns out to be on the link."""
+    taken: bool = False
+    """The MN is on the link and sees to the lease itself."""
     declined: Address | None = None
     """What the server was last told to be in use by somebody else."""
     cause: str = ""
@@ -104,6 +106,8 @@ class Holding:
 
     def next_deadline(self) -> int:
         """When something is to be done about it."""
+        if self.taken:
+            return self.expires_ns() or self.keep_until_ns
         if self.absence is not None:
             return self.absence.next_deadline()
         times = [self.acquisition.next_deadline(), self.expires_ns(), self.renew_ns()]
@@ -195,7 +199,7 @@ class Holdings:
         for number, place in noted.items():
             holding = self._places.get(place)
             record = None
-            if holding is not None and holding.lease is not None:
+            if holding is not None and holding.lease is not None and not holding.taken:
                 node, wish = holding.mobile_node, holding.wish
                 record = HoldingRecord.of(node, wish, holding.lease, now)
             made.append((number, record))

@@ -17,6 +17,7 @@ from mpa_hil.configuration.dhcp4.numbers import Option
 from mpa_hil.configuration.frames import (
     BROADCAST,
     ETHER_ARP,
+    ETHER_IPV6,
     Udp4,
     broadcast_udp,
     decode4,
@@ -245,6 +246,8 @@ class World:
         if frame[12:14] == ETHER_ARP.to_bytes(2, "big"):
             self._arp(frame)
             return
+        if frame[12:14] == ETHER_IPV6.to_bytes(2, "big"):
+            return  # no router here speaks it
         datagram = decode4(frame)
         assert isinstance(datagram, Udp4)
         assert datagram.source_mac == AGENT_MAC

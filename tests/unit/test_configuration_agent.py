@@ -159,6 +159,23 @@ def test_taken_over_it_is_left_alone(world: World) -> None:
     assert causes(world) == ["taken over"]
 
 
+def test_taken_over_it_counts_until_it_has_run_out(world: World) -> None:
+    """Else an MN could have any number, one after the other."""
+    node = world.node()
+    for number in range(2):
+        world.configure(node, mac=mac_of(100 + number))
+        world.does(node, node.client.take_over(world.now))
+        world.run(lambda: isinstance(node.said[-1], Ended))
+    refused = world.configure(node, mac=mac_of(102))
+    assert isinstance(refused, Refused)
+    assert refused.code is Code.QUOTA
+    back = world.configure(node, mac=mac_of(100))  # it left, and prepares to come again
+    assert isinstance(back, Configured)
+    assert len(world.server.leases) == 2
+    world.run(bound_s=601)
+    assert isinstance(world.configure(node, mac=mac_of(102)), Configured)
+
+
 @pytest.mark.parametrize("on_link", [False, True])
 def test_withdrawn_it_goes_back_unless_it_is_in_use(world: World, on_link: bool) -> None:
     node = world.node()
