@@ -1,5 +1,5 @@
-"""Who has come: from access points and MNs through the AA to the access router, which may be holding
-packets for them (RFC 6252 s7.4)."""
+"""Who has come: from access points and MNs through the AA to the access router, which may have
+packets for them in hand (RFC 6252 s7.4)."""
 
 from __future__ import annotations
 
