@@ -165,8 +165,8 @@ def test_what_was_held_adds_up_by_direction() -> None:
         )
 
     events = [
-        released(10, "B-router", 5, 8),
-        released(12, "A-router", 2, 20),
+        released(10, "A-router", 2, 20),
+        released(12, "B-router", 5, 8),
         released(13, "mn", 3, 7),
         released(99, "B-router", 50, 8),
         released(11, "B-router", 0, 0),
