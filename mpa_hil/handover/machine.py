@@ -188,6 +188,7 @@ class Handover(Situation):
     def do_switch(self, turn: Turn) -> None:
         self._left_with = self.level
         self._hasty = False
+        self._deaf = self.state is State.HOLDING and turn.event in FAILURES and self._tunnelled
         if self._tunnelled:
             self._turned = True
             self._out.append(_TURN_UPLINK)
@@ -209,6 +210,8 @@ class Handover(Situation):
             self._turned = True
             self._out.append(_TURN_UPLINK)
         self._out.append(act.Arrive(self._held, self._marked))
+        if self.is_hopeless(turn):
+            self._limit_ns = self.options.deaf_ms * _NS_PER_MS
 
     def do_settle(self, turn: Turn) -> None:
         self._put_on_link()

@@ -67,10 +67,13 @@ class Options:
     """Ten times what association and 4-way handshake take."""
     eap_ms: int = 5_000
     """The same where full EAP runs after all."""
-    arrive_ms: int = 1_000
-    prove_ms: int = 3_500
-    """For the home agent's answer when B's router is silent and A would take the node back; Mobile
-    IPv4 repeats after 1 and 3 s."""
+    arrive_ms: int = 700
+    """A router waits half a second for an end mark that was lost."""
+    deaf_ms: int = 200
+    """Instead, when B's router did not answer before the switch either."""
+    prove_ms: int = 1_500
+    """For the home agent's answer when B's router is silent and A would take the node back. Mobile
+    IPv4 asks twice in that time; the router may hold for as long."""
     acquire_ms: int = 20_000
     settle_ms: int = 10_000
     return_ms: int = 3_000

@@ -39,6 +39,8 @@ class Situation:
         """The switch is wanted, and only the binding's answer is waited for."""
         self._held = Hold.OFF
         self._holding = False
+        self._deaf = False
+        """B's router has not answered when it was asked to hold."""
         self._turned = False
         """The uplink has left the tunnel for the physical interface."""
         self._marked = False
@@ -161,6 +163,10 @@ class Situation:
 
     def is_something_held(self, turn: Turn) -> bool:
         return self._tunnel_asked or self._address_asked or bool(self._awaited)
+
+    def is_hopeless(self, turn: Turn) -> bool:
+        """A router that was silent before the switch and is after it; A is still there."""
+        return self._deaf and not self._old_gone
 
     def is_old_gone(self, turn: Turn) -> bool:
         return self._old_gone

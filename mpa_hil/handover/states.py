@@ -215,6 +215,11 @@ TABLE: Final = Table[State, Event](
         Row((_S.ARRIVING,), _E.ARRIVED, "bound", "settle", _S.SETTLING),
         *_each(
             (_S.ARRIVING,),
+            (_E.ARRIVAL_UNHEARD, _E.TIME_UP),
+            ("hopeless", "return", _S.RETURNING),
+        ),
+        *_each(
+            (_S.ARRIVING,),
             (_E.ARRIVED, _E.ARRIVAL_UNHEARD, _E.TIME_UP, _E.TUNNEL_LOST),
             ("", "settle_and_bind", _S.BINDING_THERE),
         ),

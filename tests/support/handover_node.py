@@ -30,11 +30,14 @@ from mpa_hil.handover.options import Options
 from mpa_hil.handover.states import State
 from mpa_hil.mobility.interface import Endpoint, Registered, Rejected, Send, TimedOut
 from mpa_hil.mobility.mip4.mobile_node import MobileNode
+from mpa_hil.signalling.requester import Timing
 from mpa_hil.tunnel import interface as tun
-from mpa_hil.tunnel.node import TunnelClient
+from mpa_hil.tunnel.node import NodeSettings, TunnelClient
 
 RADIO_NS = 10 * MS
 PORTS = {CA: conf.CONFIGURATION_PORT, ROUTER: tun.TUNNEL_PORT, HOME_AGENT: 434}
+ALERT = NodeSettings(refresh_s=1.0, pause_s=1.0, timing=Timing(give_up_ms=1500.0))
+"""A router that is dead is found out before its guardian tidies up."""
 
 
 @dataclass(slots=True)
@@ -170,7 +173,7 @@ class Node:
     def _CreateTunnel(self, action: act.CreateTunnel) -> None:
         if self.tunnels is None:
             port = Endpoint(ROUTER, PORTS[ROUTER])
-            self.tunnels = TunnelClient(AR_KEY, port, self.world.dice.randbytes)
+            self.tunnels = TunnelClient(AR_KEY, port, self.world.dice.randbytes, ALERT)
         self._tunnel_wanted = True
         wish = tun.TunnelWish(OLD, (self.address,), NODE_MAC, bicast=action.bicast)
         self._tunnels_do(self.tunnels.create(wish, self.world.now))

@@ -1,6 +1,7 @@
 """Whom a mobile node speaks to during a handover: real machines, and models of their kernels.
 
-Each can be killed at any time, keeps what its kernel had, and may be started again without memory.
+Each can be killed at any time, keeps what its kernel had, and may be started again: the access
+router with the sessions that its kernel still has, the others without memory.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ ASSOCIATION = SecurityAssociation(300, bytes(16))
 OWNER = "mn@home.example"
 CHECK_NS = 300 * MS
 """Proactive duplicate detection; the real one takes a second."""
-GUARDIAN_NS = 100 * MS
+GUARDIAN_NS = 3 * S
 """After a killed agent, until its guardian has removed what it left in the kernel."""
 
 
@@ -198,14 +199,18 @@ class Router(Peer):
         self.strangers: set[IPv4Address] = set()
         """Addresses that somebody on the link uses already."""
         self.refusing = ""
+        self.machine: Any = None
         super().__init__(world)
 
     def start(self) -> None:
         settings = RouterSettings(
             (ROUTER,), (LINK,), frozenset((ROUTER, CA)), ROUTER_MAC, bicast=True
         )
+        before = [] if self.machine is None else list(self.machine.sessions)
         self.machine = RouterTunnels(settings, self.world.dice.randbytes)
-        self._remove_all()
+        for session in before:  # from its file, and the kernel still has it
+            if session.wish.inner[0] in self.kernel:
+                self.machine.restore(session, self.world.now)
         if self.world.keyed:
             self.key()
 
