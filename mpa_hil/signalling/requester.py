@@ -32,8 +32,8 @@ class Timing:
     """Before any round trip is measured. RFC 6298's 1 s would cost a preparation its budget."""
     minimum_ms: float = 20.0
     """Below this, an agent that is merely busy would be asked twice."""
-    maximum_ms: float = 2000.0
-    """Doubling ends here."""
+    maximum_ms: float = 1000.0
+    """Doubling ends here: half of all datagrams may be lost, and time is short."""
     working_ms: float = 1000.0
     """After a WORKING answer: the agent lives, so repeats only guard its answer."""
     give_up_ms: float = 6000.0

@@ -61,13 +61,17 @@ class Server:
         every = (IPv4Address("10.2.0.100") + number for number in range(self.pool))
         return [address for address in every if address not in taken]
 
+    def prune(self, now_ns: int) -> None:
+        """Forget what has run out."""
+        for each in [each for each, end_ns in self.ends_ns.items() if end_ns <= now_ns]:
+            del self.leases[each], self.ends_ns[each]
+
     def digest(self, message: Message, now_ns: int) -> list[Message]:
         if not self.alive:
             return []
         self.heard.append(message.kind)
         client = message.options[Option.CLIENT_ID]
-        for each in [each for each, end_ns in self.ends_ns.items() if end_ns <= now_ns]:
-            del self.leases[each], self.ends_ns[each]
+        self.prune(now_ns)
         wanted = message.address(Option.REQUESTED_ADDRESS)
         held = self.leases.get(client)
         if message.kind is Kind.DISCOVER:

@@ -274,8 +274,8 @@ def test_silence_is_met_with_doubling_and_an_end(pair: Pair) -> None:
     pair.silence(60_000)
     assert [type(output) for output in pair.log[-1:]] == [GaveUp]
     assert (pair.ns - began) / MS == pair.timing.give_up_ms
-    # 100, 200, 400, 800, 1600 and then every 2000 ms.
-    assert len([output for output in pair.log if isinstance(output, Send)]) == 7
+    # 100, 200, 400, 800 and then every 1000 ms.
+    assert len([output for output in pair.log if isinstance(output, Send)]) == 9
 
 
 def test_a_lost_datagram_costs_little_more_than_a_round_trip() -> None:
