@@ -13,6 +13,7 @@ Configuration (JSON object):
     reverse_tunnel        true; false denies the T bit
     maximum_lifetime_s    3600
     timestamp_window_s    7
+    journal               file in which bindings outlive the agent; absent: they do not
 
 Commands: `{"cmd": "bindings"}` lists them. Standard input closed, or SIGTERM: everything that was
 put into the kernel is taken out, and the agent ends.
@@ -32,6 +33,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from ipaddress import IPv4Address
 
+from mpa_hil.agents.binding_journal import BindingJournal
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.loop import Loop
 from mpa_hil.agents.stdio import Console, Json, main
@@ -75,6 +77,7 @@ class Settings:
     mtu: int
     reverse_tunnel: bool
     tuning: Tuning
+    journal: str
 
     @classmethod
     def read(cls, config: Json) -> Settings:
@@ -97,6 +100,7 @@ class Settings:
                 maximum_lifetime_s=fields.integer("maximum_lifetime_s", 3600, 1, 65535),
                 timestamp_window_s=fields.seconds("timestamp_window_s", 7.0),
             ),
+            fields.text("journal") if fields.has("journal") else "",
         )
         fields.done()
         homes = [entry.home_address for entry in settings.subscribers]
@@ -136,6 +140,7 @@ class HomeAgentProcess:
         self._repeats: list[tuple[int, IPv4Address]] = []
         self._state: KernelState | None = None
         self._path: HomeAgentPath | None = None
+        self._journal = BindingJournal(settings.journal) if settings.journal else None
         self._socket = _bind(settings.address, settings.port)
         if settings.kernel:
             self._state = KernelState(RouteSocket())
@@ -153,6 +158,9 @@ class HomeAgentProcess:
             tuning=settings.tuning,
             reverse_tunnel=settings.reverse_tunnel,
         )
+        if self._journal is not None:
+            for home, record in tuple(self._journal.records.items()):
+                self._carry_out(self._machine.restore(IPv4Address(home), record, _now()))
         loop.watch(self._socket, self._on_datagram)
         loop.watch(sys.stdin, self._on_command)
         console.emit("mip4.ready", address=settings.address, port=settings.port)
@@ -164,6 +172,8 @@ class HomeAgentProcess:
     def close(self) -> None:
         """Take everything out of the kernel, and close the sockets."""
         self._socket.close()
+        if self._journal is not None:
+            self._journal.close()
         if self._path is not None:
             self._path.close()
         if self._state is not None:
@@ -223,6 +233,7 @@ class HomeAgentProcess:
                 continue
             try:
                 self._to_kernel(output)
+                self._write_down(output)
             except MpaError as error:
                 self._console.emit("mip4.kernel_failed", error=str(error))
                 if isinstance(output, BindingAdded | BindingChanged):
@@ -248,6 +259,11 @@ class HomeAgentProcess:
             if output.reason is Removal.DEREGISTERED:
                 self._path.welcome(output.binding.home_address)
                 self._repeat(output.binding.home_address)
+
+    def _write_down(self, output: HomeOutput) -> None:
+        if self._journal is not None and not isinstance(output, Refused | Discarded | Send):
+            home = output.binding.home_address
+            self._journal.note(str(home), self._machine.record(home, _now()))
 
     def _repeat(self, home: IPv4Address) -> None:
         for delay_s in _ANNOUNCEMENTS:

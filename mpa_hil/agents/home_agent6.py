@@ -15,6 +15,7 @@ Configuration (JSON object):
     copies                true: packets go to all of them; false: to the latest registered
     maximum_lifetime_s    3600
     timestamp_window_s    7
+    journal               file in which bindings outlive the agent; absent: they do not
 
 Commands: `{"cmd": "bindings"}` lists them. Standard input closed, or SIGTERM: everything that was
 put into the kernel is taken out, and the agent ends.
@@ -32,6 +33,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from ipaddress import IPv6Address
 
+from mpa_hil.agents.binding_journal import BindingJournal
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.loop import Loop
 from mpa_hil.agents.mip6_telling import say_bindings, tell
@@ -68,6 +70,7 @@ class Settings:
     several: bool
     copies: bool
     tuning: Tuning
+    journal: str
 
     @classmethod
     def read(cls, config: Json) -> Settings:
@@ -94,6 +97,7 @@ class Settings:
                 ),
                 timestamp_window_s=fields.seconds("timestamp_window_s", 7.0),
             ),
+            fields.text("journal") if fields.has("journal") else "",
         )
         fields.done()
         homes = [entry.home_address for entry in settings.subscribers]
@@ -139,6 +143,7 @@ class HomeAgentProcess:
         self._transforms: Ledger | None = None
         self._path: HomeAgentPath6 | None = None
         self._link: HomeLink | None = None
+        self._journal = BindingJournal(settings.journal) if settings.journal else None
         self._socket = MobilitySocket(settings.address)
         try:
             if settings.kernel:
@@ -163,6 +168,9 @@ class HomeAgentProcess:
             check_addresses=settings.check_addresses and self._link is not None,
             several=settings.several,
         )
+        if self._journal is not None:
+            for home, record in tuple(self._journal.records.items()):
+                self._carry_out(self._machine.restore(IPv6Address(home), record, _now()))
         loop.watch(self._socket, self._on_packets)
         if self._link is not None:
             loop.watch(self._link, self._on_claims)
@@ -176,6 +184,8 @@ class HomeAgentProcess:
     def close(self) -> None:
         """Take everything out of the kernel, and close the sockets."""
         self._socket.close()
+        if self._journal is not None:
+            self._journal.close()
         if self._link is not None:
             self._link.close()
         for state in (self._transforms, self._state):
@@ -246,6 +256,7 @@ class HomeAgentProcess:
                     self._check(output.home_address)
                 elif isinstance(output, Bound):
                     self._to_kernel(output)
+                    self._write_down(output.home_address)
             except (MpaError, OSError) as error:
                 self._console.emit("mip6.kernel_failed", error=str(error))
                 if isinstance(output, Bound) and output.after:
@@ -288,6 +299,10 @@ class HomeAgentProcess:
         if others or device in self._copied:
             copy_to(device, others)
         (self._copied.add if others else self._copied.discard)(device)
+
+    def _write_down(self, home: IPv6Address) -> None:
+        if self._journal is not None:
+            self._journal.note(str(home), self._machine.record(home, _now()))
 
     def _announce(self, home: IPv6Address) -> None:
         assert self._link is not None

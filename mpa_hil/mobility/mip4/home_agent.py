@@ -7,7 +7,7 @@ binding changes unless every check has passed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address
 
@@ -42,6 +42,7 @@ from mpa_hil.mobility.mip4.messages import (
 )
 from mpa_hil.mobility.mip4.mobile_node import usable
 from mpa_hil.mobility.mip4.tuning import Tuning
+from mpa_hil.mobility.recorded import Recorded, calendar, expiry
 
 _ACCEPTED = Code.ACCEPTED_NOT_SIMULTANEOUS
 """s3.8.3.2: a home agent without simultaneous bindings says so whenever it accepts."""
@@ -104,6 +105,48 @@ class HomeAgent:
         """Monotonic nanoseconds of the next expiry, or None."""
         times = (binding.expires_ns for binding in self._bindings.values())
         return min((time for time in times if time is not None), default=None)
+
+    def record(self, home_address: IPv4Address, now: Instant) -> dict[str, object]:
+        """What must outlive this process of a home address; `restore` takes it."""
+        record: dict[str, object] = {"floor": self._floors[home_address], "bindings": []}
+        binding = self._bindings.get(home_address)
+        if binding is not None:
+            ends_ns = -1 if binding.expires_ns is None else calendar(binding.expires_ns, now)
+            record["bindings"] = [
+                {
+                    "care_of": str(binding.care_of),
+                    "identification": binding.identification,
+                    "lifetime_s": binding.lifetime_s,
+                    "expires_unix_ns": ends_ns,
+                    "reverse_tunnel": int(binding.reverse_tunnel),
+                    "address": str(binding.registered_from.address),
+                    "port": binding.registered_from.port,
+                    "spi": binding.spi,
+                }
+            ]
+        return record
+
+    def restore(
+        self, home_address: IPv4Address, record: Mapping[str, object], now: Instant
+    ) -> tuple[HomeOutput, ...]:
+        """Go on from what an earlier process wrote down; what is over since then is left out."""
+        if home_address not in self._subscribers:
+            return ()
+        try:
+            read = Recorded(record)
+            floor = read.number("floor")
+            bindings = [_restored(home_address, entry, now) for entry in read.each("bindings")]
+        except ValueError as error:
+            source = Endpoint(home_address, 0)
+            return (Discarded(f"a record that cannot be read: {error}", source),)
+        if ids.is_after(floor, self._floors[home_address]):
+            self._floors[home_address] = floor
+        known = {entry.spi for entry in self._subscribers[home_address].associations}
+        for binding in (entry for entry in bindings if entry.spi in known):
+            if binding.expires_ns is None or binding.expires_ns > now.monotonic_ns:
+                self._bindings[home_address] = binding
+                return (BindingAdded(binding),)
+        return ()
 
     def withdraw(
         self, home_address: IPv4Address, before: Binding | None = None
@@ -271,3 +314,17 @@ class HomeAgent:
             source=self.address,
             on_home_link=source.address == reply.home_address,
         )
+
+
+def _restored(home: IPv4Address, entry: Recorded, now: Instant) -> Binding:
+    ends_ns = entry.number("expires_unix_ns")
+    return Binding(
+        home,
+        IPv4Address(entry.text("care_of")),
+        entry.number("identification"),
+        entry.number("lifetime_s"),
+        None if ends_ns < 0 else expiry(ends_ns, now),
+        bool(entry.number("reverse_tunnel")),
+        Endpoint(IPv4Address(entry.text("address")), entry.number("port")),
+        entry.number("spi"),
+    )

@@ -7,7 +7,7 @@ and sequence number, then fields and policy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 
@@ -54,6 +54,7 @@ from mpa_hil.mobility.mip6.options import (
     Unknown,
 )
 from mpa_hil.mobility.mip6.refusing import ErrorSender
+from mpa_hil.mobility.recorded import Recorded, calendar, expiry
 
 MOST_BINDINGS_EACH = 8
 """Care-of addresses of one node at a time (RFC 5648 leaves it open)."""
@@ -129,6 +130,52 @@ class HomeAgent:
     def receive(self, packet: Packet, now: Instant) -> tuple[CacheOutput, ...]:
         """Digest a Mobility Header; whatever it holds, this raises nothing."""
         return self.expire(now) + self._receive(packet, now)
+
+    def record(self, home: IPv6Address, now: Instant) -> dict[str, object]:
+        """What must outlive this process of a home address; `restore` takes it."""
+        node = self._nodes[home]
+        return {
+            "floor": node.floor,
+            "sequence": -1 if node.sequence is None else node.sequence,
+            "bindings": [
+                {
+                    "care_of": str(binding.care_of),
+                    "sequence": binding.sequence,
+                    "lifetime_s": binding.lifetime_s,
+                    "expires_unix_ns": calendar(binding.expires_ns, now),
+                    "bid": binding.bid,
+                }
+                for binding in node.bindings
+            ],
+        }
+
+    def restore(
+        self, home: IPv6Address, record: Mapping[str, object], now: Instant
+    ) -> tuple[CacheOutput, ...]:
+        """Go on from what an earlier process wrote down; what is over since then is left out."""
+        node = self._nodes.get(home)
+        if node is None:
+            return ()
+        try:
+            read = Recorded(record)
+            floor, sequence = read.number("floor"), read.number("sequence")
+            bindings = tuple(
+                Binding(
+                    home,
+                    IPv6Address(entry.text("care_of")),
+                    entry.number("sequence"),
+                    entry.number("lifetime_s"),
+                    expiry(entry.number("expires_unix_ns"), now),
+                    entry.number("bid"),
+                )
+                for entry in read.each("bindings")
+            )
+        except ValueError as error:
+            return (Discarded(f"a record that cannot be read: {error}", endpoint(home)),)
+        node.floor = floor if ids.is_after(floor, node.floor) else node.floor
+        node.sequence = sequence if sequence >= 0 else None
+        node.bindings = tuple(b for b in bindings if b.expires_ns > now.monotonic_ns)
+        return (Bound(home, (), node.bindings),) if node.bindings else ()
 
     def checked(self, home: IPv6Address, free: bool, now: Instant) -> tuple[CacheOutput, ...]:
         """What `Check` was about: nobody else has the address, or somebody does."""
