@@ -52,8 +52,7 @@ class AdvertisementSocket:
             source: the router's link-local address on the link that is advertised.
             advertisement: or its ICMPv6 message as it was heard on that link.
         """
-        whole = isinstance(advertisement, bytes)
-        icmp = advertisement if whole else advertisement.encode()
+        icmp = advertisement if isinstance(advertisement, bytes) else advertisement.encode()
         octets = packet(source, ALL_NODES, icmp)
         self._socket.sendto(octets, (self._device, _ETH_IPV6))
 

@@ -20,19 +20,8 @@ def lab() -> Iterator[TunnelLab]:
         pytest.skip("this kernel has no ipip: run it in the guest")
     with TunnelLab() as standing:
         for version in (4, 6):
-            settled(Flow(standing, NEIGHBOUR[version], "nb"))
+            Flow(standing, NEIGHBOUR[version], "nb").settle()
         yield standing
-
-
-def settled(flow: Flow) -> None:
-    """Neighbours known all the way, WireGuard's handshake done."""
-
-    def both() -> bool:
-        there, back = flow.down(1), flow.up(1)
-        return flow.arrived(1)[-1:] == there and flow.arrived_far(1)[-1:] == back
-
-    soon(both)
-    flow.arrived(), flow.arrived_far()
 
 
 @pytest.mark.parametrize("kind", ["plain", "esp", "wireguard"])
@@ -48,7 +37,7 @@ def test_switch(lab: TunnelLab, kind: str, outer: int, families: tuple[int, ...]
         flows = [Flow(lab, address) for address in router.plan.inner]
         others = [Flow(lab, NEIGHBOUR[flow.version], "nb") for flow in flows]
         for flow in flows:
-            settled(flow)
+            flow.settle()
         for arrives in (False, True):
             router.hold()
             node.turn()

@@ -14,9 +14,10 @@ import ctypes
 import os
 import re
 import socket
+import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 
 import tunnel_keys
@@ -161,6 +162,10 @@ class TunnelLab(Boxes):
             finally:
                 _LIBC.setns(here.fileno(), _NEW_NET)
 
+    def name(self, box: str) -> str:
+        """The box's network namespace."""
+        return self._names[box]
+
     def state(self, box: str) -> KernelState:
         """The box's ledger."""
         if box not in self._state:
@@ -233,16 +238,34 @@ class TunnelLab(Boxes):
         with self.inside_of("mn"):
             node.remove()
 
-    def kernel(self, box: str) -> dict[str, list[str]]:
+    def kernel(self, box: str) -> list[str]:
         """All that an agent might leave in a box's kernel."""
-        shows = ["-o link", "-o addr", "rule", "-6 rule", "route show table all", "neigh show proxy"]
+        shows = [
+            "-o link",
+            "-o addr",
+            "rule",
+            "-6 rule",
+            "route show table all",
+            "neigh show proxy",
+        ]
         shows += ["-6 route show table all", "-6 neigh show proxy", "xfrm state", "xfrm policy"]
-        found = {show: self.ip(box, *show.split()).splitlines() for show in shows}
-        for name, lines in found.items():
-            # Counters, lifetimes and what the kernel itself adds in its own time.
-            lines = [line for line in lines if "multicast" not in line and "0@NONE" not in line]
-            found[name] = sorted(re.sub(r"expires \S+|pref medium", "", line) for line in lines)
+        found = []
+        for show in shows:
+            lines = self.ip(box, *show.split()).splitlines()
+            if show == "-o link":
+                lines = [line.split()[1] for line in lines]
+            # What encapsulation brings with it, and what the kernel adds in its own time.
+            lines = [line for line in lines if not re.search(r"multicast|0@NONE|expires", line)]
+            found += [f"{show}: {line.strip()}" for line in sorted(lines)]
         return found
+
+    def inject(self, box: str, interface: str, to: bytes, octets: bytes) -> None:
+        """Send an IP packet as it is; `to` is the link-layer address, empty on a tunnel."""
+        kind = {4: 0x0800, 6: 0x86DD}[octets[0] >> 4]
+        with self.inside_of(box):
+            link = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+            with link:
+                link.sendto(octets, (interface, kind, 0, 0, to))
 
     def plug_into(self, network: str) -> None:
         """The node's link is at `a` or `b`, or (empty) down."""
@@ -290,6 +313,15 @@ class Flow:
     def arrived_far(self, count: int = 0) -> list[bytes]:
         return _received(self.far, count)
 
+    def settle(self) -> None:
+        """Have it come through once each way: neighbours known, WireGuard's handshake done."""
+
+        def both() -> bool:
+            there, back = self.down(1), self.up(1)
+            return self.arrived(1)[-1:] == there and self.arrived_far(1)[-1:] == back
+
+        soon(both)
+
     def _send(self, source: socket.socket, to: socket.socket, count: int, size: int) -> list[bytes]:
         numbers = [f"{self._sent + n} ".encode().ljust(size, b".") for n in range(count)]
         self._sent += count
@@ -311,11 +343,10 @@ def _received(endpoint: socket.socket, count: int) -> list[bytes]:
     return found
 
 
-def soon(done: object, *, patience_s: float = 5.0) -> None:
+def soon(done: Callable[..., bool], *arguments: object) -> None:
     """Ask until it says yes: what the kernel does a moment after a call."""
-    limit = time.monotonic() + patience_s
-    assert callable(done)
-    while not done():
+    limit = time.monotonic() + 5.0
+    while not done(*arguments):
         assert time.monotonic() < limit
         time.sleep(0.002)
 
@@ -330,3 +361,32 @@ def has(kind: str) -> bool:
         return False
     run("ip", "link", "del", name)
     return True
+
+
+def datagram(source: Ip, to: tuple[Ip, int], data: bytes) -> bytes:
+    """A whole IP packet with a UDP datagram."""
+    address, port = to
+    udp = struct.pack("!HHHH", 9, port, 8 + len(data), 0) + data
+    if source.version == 6:
+        pseudo = source.packed + address.packed + struct.pack("!II", len(udp), 17)
+        udp = udp[:6] + struct.pack("!H", checksum(pseudo + udp) or 0xFFFF) + udp[8:]
+    return encapsulated(source, address, 17, udp)
+
+
+def encapsulated(source: Ip, to: Ip, protocol: int, octets: bytes) -> bytes:
+    """An IP packet round anything."""
+    if source.version == 6:
+        head = struct.pack("!IHBB", 6 << 28, len(octets), protocol, 64)
+        return head + source.packed + to.packed + octets
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(octets), 0, 0, 64, protocol, 0)
+    head += source.packed + to.packed
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + octets
+
+
+def checksum(octets: bytes) -> int:
+    """The Internet checksum."""
+    octets += b"\0" * (len(octets) % 2)
+    total: int = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
