@@ -208,9 +208,12 @@ class Router(Peer):
         )
         before = [] if self.machine is None else list(self.machine.sessions)
         self.machine = RouterTunnels(settings, self.world.dice.randbytes)
-        for session in before:  # from its file, and the kernel still has it
-            if session.wish.inner[0] in self.kernel:
+        for session in before:  # its file has those that were neither held nor direct
+            address = session.wish.inner[0]
+            if self.kernel.get(address, Way("")).mode == "tunnel":
                 self.machine.restore(session, self.world.now)
+            elif address in self.kernel:
+                self._set(address, None)
         if self.world.keyed:
             self.key()
 

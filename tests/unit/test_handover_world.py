@@ -166,7 +166,7 @@ def test_f1_an_agent_killed_at_any_step(who: str, step: int | State, again_s: fl
     world = handover(at(state, kill(who, again_s)))
     dead = again_s is None
     untold = [*UNBOUND, State.STAGING, State.BINDING]
-    depends = {"HA": (untold, ()), "AR": ((*RELIES, *IN_SWITCH), IN_SWITCH)}
+    depends = {"HA": (untold, ()), "AR": ((*RELIES, *IN_SWITCH), (State.HOLDING,))}
     if state in depends.get(who, ((), ()))[0 if dead else 1]:
         is_on_a(world, confirmed=who != "HA", answered=not dead)
         assert (world.downlink(), world.uplink()) == ("there", "there")
