@@ -54,12 +54,12 @@ def mended(parse: Callable[[bytes], T | None]) -> Callable[[bytes], T]:
 
 
 def test_router_advertisements() -> None:
-    tally = fuzzing.fuzz("router advertisement", mended(parse_router_advertisement), CORPUS)
+    tally = fuzzing.fuzz("router advertisement", mended(parse_router_advertisement), CORPUS[:2])
     assert tally.accepted > fuzzing.inputs() // 20
 
 
 def test_neighbours() -> None:
-    tally = fuzzing.fuzz("neighbour discovery", mended(parse_neighbour), CORPUS)
+    tally = fuzzing.fuzz("neighbour discovery", mended(parse_neighbour), CORPUS[2:])
     assert tally.accepted > fuzzing.inputs() // 20
 
 
