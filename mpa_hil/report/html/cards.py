@@ -11,6 +11,9 @@ from mpa_hil.report.html.markup import Child, Markup, el
 from mpa_hil.report.statistics import median, spread
 from mpa_hil.report.summary import Direction, Run, Scheme, Summary
 
+_CARD = 350
+"""A card is no wider than that, pixels."""
+
 
 def result(summary: Summary, traces: Sequence[Trace]) -> list[Child]:
     """Verdict, one card a scheme, and where the time went."""
@@ -18,7 +21,8 @@ def result(summary: Summary, traces: Sequence[Trace]) -> list[Child]:
     if not summary.schemes:
         return [*parts, el("p", None, "No scheme was run.", class_="dim")]
     cards = [_card(name, scheme) for name, scheme in summary.schemes.items()]
-    parts.append(el("div", None, cards, class_="cards"))
+    look = f"max-width:{_CARD * len(cards)}px"
+    parts.append(el("div", None, cards, class_="cards", style=look))
     bars = [line for trace in traces if (line := _bar(trace)) is not None]
     if bars:
         words = "Where the time of a handover went, each of the runs drawn below at its own scale"
@@ -83,7 +87,8 @@ def _extras(runs: Sequence[Run]) -> list[tuple[str, str]]:
         if held:
             took = ms(median([one.ms for one in held]))
             packets = count(median([one.packets for one in held]))
-            found.append((name, f"{took} ms" if packets == "0" else f"{packets}, {took} ms"))
+            many = "" if packets == "0" else f"{packets} packets, "
+            found.append((name, f"{many}{took} ms"))
     stalls = [one.stall_ms for run in runs for one in run.transfers.values()]
     if stalls:
         found.append(("download stall", f"{ms(median(stalls))} ms"))

@@ -17,6 +17,8 @@ from mpa_hil.report.summary import FlowSummary
 FIRST_PACKET = "first-packet"
 RECOVERY_NS = 100_000_000
 """As in `mpa_hil.evaluation.flows`: a hole so soon after the first packet still belongs to it."""
+AFTER_NS = 2_000_000_000
+"""What comes later after a switch, another one following, is no part of it."""
 _SLACK_NS = 2_000
 """Between the summary's figure and the same from packets.csv: both are whole nanoseconds."""
 _LEAST_MARGIN_NS = 60_000_000
@@ -80,27 +82,29 @@ def first_packet_ns(trace: Trace) -> int | None:
 def own_events(trace: Trace) -> Sequence[Happening]:
     """The events of the switch that is drawn: from the end of the one before it to the next one.
 
-    What prepares the next one belongs to that.
+    What prepares the next one belongs to that; what comes late may do so, too.
     """
     found = triggers(trace.events)
-    since_ns = until_ns = None
     over_ns = first_packet_ns(trace)
+    since_ns, until_ns = 0, None
     if 0 < trace.switch < len(found):
-        before = trace.run.switches[trace.switch - 1]
-        since_ns = found[trace.switch - 1] + round((before.total_ms or 0.0) * 1e6)
-    if trace.switch + 1 < len(found):
-        until_ns = found[trace.switch + 1]
+        since_ns = max(
+            event.t_ns
+            for event in trace.events
+            if event.t_ns < found[trace.switch] and event.text("phase") == FIRST_PACKET
+        )
+    if trace.switch + 1 < len(found) and over_ns is not None:
         ahead = (
             event.t_ns
             for event in trace.events
             if event.type == "phase.started" and event.text("phase") in PREPARATION
         )
-        until_ns = min((t for t in ahead if over_ns and t > over_ns), default=until_ns)
+        until_ns = min((t for t in ahead if t > over_ns), default=found[trace.switch + 1])
+        until_ns = min(until_ns, over_ns + AFTER_NS)
     return [
         event
         for event in trace.events
-        if (since_ns is None or event.t_ns > since_ns)
-        and (until_ns is None or event.t_ns < until_ns)
+        if event.t_ns > since_ns and (until_ns is None or event.t_ns < until_ns)
     ]
 
 

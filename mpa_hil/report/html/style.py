@@ -29,8 +29,7 @@ a{color:var(--accent)}
 .verdict ul{margin:4px 0 0;padding-left:20px}
 .verdict.open{border-color:var(--dim)}.verdict.open b{color:var(--dim)}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(225px,1fr));gap:14px;margin:18px 0}
-.card{background:var(--card);border:1px solid var(--line);border-radius:9px;padding:13px 16px;
-max-width:430px}
+.card{background:var(--card);border:1px solid var(--line);border-radius:9px;padding:13px 16px}
 .card h3{margin:0 0 2px}
 .big{font-size:31px;line-height:1.15;font-weight:650;font-variant-numeric:tabular-nums}
 .big small{font-size:15px;font-weight:400;color:var(--dim)}
