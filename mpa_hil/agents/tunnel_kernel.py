@@ -34,6 +34,7 @@ DEVICE = "mpat"
 _ETH_IPV6 = 0x86DD
 _ROUTER_S, _PREFERRED_S, _VALID_S = 1800, 604_800, 2_592_000
 """Lifetimes that are advertised: the defaults of RFC 4861 s6.2.1."""
+_NOTHING = Backlog(0, 0, 0, 0, 0)
 _AGAIN_NS = 5_000_000
 """Between looks at whether what was released has left."""
 _PATIENCE_NS = 2_000_000_000
@@ -45,8 +46,12 @@ class _Held:
     """One tunnel, and what is still to be done about packets that waited."""
 
     tunnel: RouterTunnel
-    released: bool = False
+    used: bool = False
     """Something waits or waited in the hold device: it must be given the time to leave."""
+    direct: bool = False
+    """It leaves onto the link."""
+    before: Backlog = _NOTHING
+    """The hold device's counters when it was staged last."""
     again_ns: int = 0
     """When to look whether it has; 0: nothing is under way."""
     until_ns: int = 0
@@ -92,11 +97,11 @@ class TunnelKernel:
                 if held.again_ns:
                     self._restage(held, held.until_ns)
                 held.tunnel.hold()
-                held.released = True
+                held.used = True
             elif order is Order.BICAST:
                 held = self._tunnels[number]
                 held.tunnel.bicast()
-                held.released = True
+                held.used = True
             elif order is Order.RESTAGE:
                 held = self._tunnels[number]
                 self._look_again(held)
@@ -104,7 +109,7 @@ class TunnelKernel:
             elif order is Order.DIRECT:
                 held = self._tunnels[number]
                 held.tunnel.direct()
-                held.released, held.again_ns = True, 0
+                held.used, held.direct, held.again_ns = True, True, 0
             elif order is Order.RESUME:
                 held = self._tunnels[number]
                 held.tunnel.resume()
@@ -132,14 +137,18 @@ class TunnelKernel:
         except MpaError:
             asyncio.get_running_loop().call_soon(checked, Code.KERNEL)
 
-    def backlog(self, number: int) -> Backlog | None:
-        """What a session's hold device has and has counted; None: there is none."""
-        held = self._tunnels.get(number)
+    def counts(self, number: int) -> tuple[int, int]:
+        """Packets that a session's hold device took since it was staged (those that followed what
+        it released too), and packets that were too many for it."""
+        held = self._tunnels.get(number) or self._leaving.get(number)
         if held is None:
-            return None
-        with contextlib.suppress(MpaError):
-            return held.tunnel.backlog()
-        return None
+            return 0, 0
+        try:
+            after, before = held.tunnel.backlog(), held.before
+        except MpaError:
+            return 0, 0
+        passed = after.passed_packets + after.packets - before.passed_packets
+        return max(passed, 0), max(after.dropped - before.dropped, 0)
 
     def next_deadline(self) -> int | None:
         """Monotonic nanoseconds of the next thing to finish, None while there is nothing."""
@@ -189,10 +198,11 @@ class TunnelKernel:
         held = self._tunnels.pop(number, None)
         if held is None:
             return
-        if not held.released or held.again_ns:
+        if not held.used or held.again_ns:
             held.tunnel.remove()
             return
-        held.tunnel.direct()
+        if not held.direct:
+            held.tunnel.direct()
         self._look_again(held)
         self._leaving[number] = held
         self._settle(number, held, time.monotonic_ns())
@@ -226,8 +236,9 @@ class TunnelKernel:
 
     def _restage(self, held: _Held, now_ns: int) -> None:
         """After RESUME: ready to hold again, once everything has left."""
+        before = held.tunnel.backlog()
         if held.tunnel.restage():
-            held.released, held.again_ns = False, 0
+            held.used, held.again_ns, held.before = False, 0, before
         elif now_ns >= held.until_ns:
             held.again_ns = 0
         else:

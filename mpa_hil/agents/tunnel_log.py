@@ -6,7 +6,6 @@ import asyncio
 import time
 
 from mpa_hil.agents.stdio import Console, Json
-from mpa_hil.kernel.hold import Backlog
 from mpa_hil.mobility.interface import Discarded
 from mpa_hil.tunnel.interface import Code
 from mpa_hil.tunnel.outputs import Changed, Failed, Refusal, RouterOutput
@@ -42,23 +41,19 @@ class TunnelLog:
         elif isinstance(output, Discarded):
             self._discarded(output)
 
-    def changed(
-        self, change: Changed, at_ns: int, answer_ns: int, before: Backlog, after: Backlog
-    ) -> None:
+    def changed(self, change: Changed, at_ns: int, answer_ns: int, counts: tuple[int, int]) -> None:
         """A session's state is another.
 
         Args:
             answer_ns: from the request to its answer; 0: there was none.
-            before: the hold device's counters when it began to hold.
-            after: now.
+            counts: packets that were held, and that were too many.
         """
         session = change.session
         held = {}
         if change.held_ns:
-            passed = after.passed_packets + after.packets
+            packets, dropped = counts
+            held = {"held_packets": packets, "dropped_packets": dropped}
             held["held_ns"] = change.held_ns
-            held["held_packets"] = max(passed - before.passed_packets, 0)
-            held["dropped_packets"] = max(after.dropped - before.dropped, 0)
         self._console.emit(
             "tunnel.changed",
             at_ns,

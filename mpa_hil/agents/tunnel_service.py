@@ -19,7 +19,6 @@ from mpa_hil.agents.tunnel_log import TunnelLog, listed
 from mpa_hil.agents.udp_ports import UdpPort
 from mpa_hil.authentication.journal import Journal
 from mpa_hil.errors import DecodeError
-from mpa_hil.kernel.hold import Backlog
 from mpa_hil.key_delivery.streams import instant
 from mpa_hil.mobility.interface import NS_PER_S, Address, Endpoint, Send
 from mpa_hil.signalling.client import NamedSecret
@@ -33,7 +32,6 @@ from mpa_hil.tunnel.states import Cue, Order, State
 _WRITTEN_FIRST = frozenset((Order.INSTALL, Order.MOVE, Order.REMOVE))
 """What an MN relies on once it is answered, so it is in the file by then. Nothing else is: at the
 switch there is no time, and a session that is not TUNNELLED is not taken up again."""
-_NOTHING = Backlog(0, 0, 0, 0, 0)
 
 Checked = Callable[[Code | None], None]
 
@@ -47,8 +45,8 @@ class Kernel(Protocol):
     def check(self, session: Session, checked: Checked) -> None:
         """Has anybody on the link the session's addresses? `checked` is called later, once."""
 
-    def backlog(self, number: int) -> Backlog | None:
-        """What a session's hold device has and has counted; None: there is none."""
+    def counts(self, number: int) -> tuple[int, int]:
+        """Packets that a session's hold device took since it was staged, and that were too many."""
 
     def next_deadline(self) -> int | None:
         """Monotonic nanoseconds of the next thing to finish."""
@@ -89,8 +87,6 @@ class TunnelService:
         self._timer_ns = 0
         self._arrived_ns = 0
         """When the datagram that is being worked on came; 0: none is."""
-        self._holding: dict[int, Backlog] = {}
-        """The hold device's counters when it began to hold."""
         self._journal = Journal(settings.store) if settings.store is not None else None
         self._ports: dict[int, UdpPort] = {}
         self._swept = 0
@@ -198,14 +194,9 @@ class TunnelService:
             self._log.say(output)
             return
         number = output.session.number
-        if output.state is State.HOLDING:
-            self._holding[number] = self._kernel.backlog(number) or _NOTHING
-        before, after = _NOTHING, _NOTHING
-        if output.before is State.HOLDING:
-            before = self._holding.pop(number, _NOTHING)
-            after = self._kernel.backlog(number) or before
+        counts = self._kernel.counts(number) if output.before is State.HOLDING else (0, 0)
         self._keep(output.session)
-        self._log.changed(output, at_ns, taken_ns, before, after)
+        self._log.changed(output, at_ns, taken_ns, counts)
 
     def _check(self, session: Session) -> None:
         began_ns = time.monotonic_ns()

@@ -35,7 +35,9 @@ class TunnelChanged(Event, frozen=True, kw_only=True, tag="tunnel.changed"):
     protection: Annotated[str, Meta(description="plain, esp or wireguard")] = "plain"
     detained: Annotated[bool, Meta(description="at the old router (R73)")] = False
     held_ns: Annotated[int, Meta(description="how long packets were held, ns", ge=0)] = 0
-    held_packets: Annotated[int, Meta(description="how many were held", ge=0)] = 0
+    held_packets: Annotated[
+        int, Meta(description="how many were held, or followed at once", ge=0)
+    ] = 0
     dropped_packets: Annotated[int, Meta(description="how many were too many", ge=0)] = 0
     answer_ns: Annotated[int, Meta(description="request to answer, ns", ge=0)] = 0
 

@@ -12,7 +12,6 @@ from mpa_hil.tunnel.interface import Code, Protect, TunnelWish
 from mpa_hil.tunnel.messages import COOKIE_OCTETS, PROVE
 from mpa_hil.tunnel.sessions import Session, Sessions
 from mpa_hil.tunnel.settings import RouterSettings
-from mpa_hil.tunnel.states import State
 
 _MINIMUM_HOLD_OCTETS = 4096
 _PACKET_OCTETS = 1514
@@ -56,7 +55,9 @@ class Admission:
             raise Refuse(Code.UNSUPPORTED, f"no tunnels over IPv{address.version} here")
         if address != source.address:
             raise Refuse(Code.NOT_YOURS, f"{address} is not where the request comes from")
-        self._prove(key, address, cookie)
+        known = self._sessions.under(key)
+        if known is None or known.detained or known.wish.outer != address:
+            self.prove(key, address, cookie)
         return router
 
     def tunnel(
@@ -90,7 +91,7 @@ class Admission:
             raise Refuse(Code.NOT_YOURS, "only for the address that the request comes from")
         if self._on_link(wish.outer):
             raise Refuse(Code.NOT_YOURS, f"{wish.outer} is on this link")
-        self._prove(key, wish.inner[0], cookie)
+        self.prove(key, wish.inner[0], cookie)
         return router
 
     def granted(self, wish: TunnelWish, replaced: tuple[Session, ...]) -> TunnelWish:
@@ -167,10 +168,12 @@ class Admission:
                 return network.num_addresses <= 2 or address not in edges
         return False
 
-    def _prove(self, key: bytes, address: Address, cookie: bytes) -> None:
-        known = self._sessions.under(key)
-        if known is not None and known.wish.outer == address and known.state is not State.GONE:
-            return
+    def prove(self, key: bytes, address: Address, cookie: bytes) -> None:
+        """The MN of this key is reached at this address.
+
+        Raises:
+            Refuse: with the cookie that proves it, to be sent there.
+        """
         right = hmac.digest(self._cookie_key, key + address.packed, "sha256")[:COOKIE_OCTETS]
         if not hmac.compare_digest(right, cookie):
             raise Refuse(PROVE, f"{address} has to be proved", right)

@@ -37,7 +37,7 @@ class Kind(IntEnum):
     """The tunnel goes, at once."""
     DETAIN = 7
     """To the *old* router: prepare to hold what comes for the MN's present address there, and to
-    forward it to the new one after `ENABLE` (R73)."""
+    forward it to the new one after `ENABLE`, sent from there (R73)."""
 
 
 class Protect(IntEnum):

@@ -16,6 +16,7 @@ from mpa_hil.tunnel.messages import (
     NONCE_OCTETS,
     Create,
     Grant,
+    decode_claim,
     decode_create,
     decode_refresh,
     encode_grant,
@@ -80,6 +81,18 @@ class Making:
         if request.kind == Kind.REFRESH:
             return self._refresh(request, now)
         raise Refuse(Code.MALFORMED, f"request {request.kind}")
+
+    def claim(self, request: Request, session: Session) -> None:
+        """ENABLE of a detention: the MN must be where it has everything forwarded to.
+
+        Raises:
+            errors.DecodeError: it says something else.
+            Refuse: it comes from elsewhere, or that was not proved.
+        """
+        outer, cookie = session.wish.outer, decode_claim(request.values)
+        if request.source.address != outer:
+            raise Refuse(Code.NOT_YOURS, "forwarding starts by request from where it goes to")
+        self._admission.prove(request.key, outer, cookie)
 
     def grant(self, session: Session) -> list[Pair]:
         """The values of the OK."""

@@ -153,6 +153,18 @@ def decode_refresh(values: Values) -> Refresh:
     return refresh
 
 
+def encode_claim(cookie: bytes) -> list[Pair]:
+    """For ENABLE of a detention, from where it forwards to; every other ENABLE says nothing."""
+    return [(_COOKIE, cookie)] if cookie else []
+
+
+def decode_claim(values: Values) -> bytes:
+    """Out of it: the cookie, empty if there is none; raises as `decode_create`."""
+    cookie = values.optional(_COOKIE, COOKIE_OCTETS) or b""
+    values.done()
+    return cookie
+
+
 def encode_grant(grant: Grant) -> list[Pair]:
     """For an answer."""
     pairs = [

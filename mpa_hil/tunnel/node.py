@@ -50,6 +50,7 @@ from mpa_hil.tunnel.messages import (
     Refresh,
     decode_grant,
     decode_refusal,
+    encode_claim,
     encode_create,
     encode_refresh,
     is_drained,
@@ -163,9 +164,13 @@ class TunnelClient:
 
     def order(self, kind: Kind, now: Instant) -> Outputs:
         """DISABLE, ENABLE or ARRIVED as an ordinary request, where time does not matter; `Done`
-        follows. Send it from where the prepared ones would be sent."""
+        follows. Send it from where the prepared ones would be sent; ENABLE, after `detain`, from
+        where everything is to be forwarded to."""
         if kind not in (Kind.DISABLE, Kind.ENABLE, Kind.ARRIVED):
             raise LocalError(f"{kind.name} has a verb of its own", where="tunnel")
+        if kind is Kind.ENABLE and self._making is Kind.DETAIN and self._create is not None:
+            self._source = outer = self._create.wish.outer
+            return self._ask(kind, encode_claim(self._cookies.get(outer, b"")), now)
         return self._ask(kind, (), now)
 
     def delete(self, now: Instant) -> Outputs:
@@ -343,6 +348,8 @@ class TunnelClient:
         self._cookies = {source: cookie}
         if kind is Kind.REFRESH:
             return self.refresh(source, now)
+        if kind is Kind.ENABLE:
+            return self._ask(kind, encode_claim(cookie), now)
         self._create = replace(self._create, cookie=cookie)
         return self._ask(kind, encode_create(self._create), now)
 

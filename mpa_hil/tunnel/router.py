@@ -190,16 +190,17 @@ class RouterTunnels:
         if kind is None or cue is None:
             return self._make(request, asked, now)
         session = self.sessions.under(request.key)
-        if request.token.message.body:
+        if request.token.message.body and kind is not Kind.ENABLE:
             return self._refuse_of(request, Code.MALFORMED, "it should say nothing", now)
         if session is None:
             if kind is Kind.DELETE:
                 return (self._answer(asked, OK, (), now),)
             return self._refuse_of(request, Code.NO_SESSION, "no session under this key", now)
-        claimed = kind is not Kind.ENABLE or request.source.address == session.wish.outer
-        if session.detained and not claimed:
-            why = "forwarding starts by request from where it goes to"
-            return self._refuse_of(request, Code.NOT_YOURS, why, now)
+        if session.detained and kind is Kind.ENABLE:
+            try:
+                self._making.claim(request, session)
+            except (DecodeError, Refuse) as error:
+                return self._turn_down(request, error, now)
         session.used_ns = now.monotonic_ns
         if session.wish.bicast and kind is Kind.DISABLE:
             cue = Cue.BICAST
@@ -219,13 +220,8 @@ class RouterTunnels:
     def _make(self, request: Request, asked: Asked, now: Instant) -> Outputs:
         try:
             made = self._making.request(request, now)
-        except DecodeError as error:
-            return self._refuse_of(request, Code.MALFORMED, error.what, now)
-        except Refuse as refusal:
-            if refusal.cookie:
-                pairs = encode_refusal(refusal.code, cookie=refusal.cookie)
-                return (self._answer(asked, REFUSED, pairs, now),)
-            return self._refuse_of(request, Code(refusal.code), refusal.what, now)
+        except (DecodeError, Refuse) as error:
+            return self._turn_down(request, error, now)
         session, kind = made.session, Kind(request.kind)
         if made.order is None:
             self.sessions.plan(session)
@@ -355,6 +351,15 @@ class RouterTunnels:
         if kind is Kind.ARRIVED:
             return encode_drained(session.drained)
         return () if kind in _CUES else self._making.grant(session)
+
+    def _turn_down(self, request: Request, error: DecodeError | Refuse, now: Instant) -> Outputs:
+        if not isinstance(error, Refuse):
+            return self._refuse_of(request, Code.MALFORMED, error.what, now)
+        if error.cookie:  # it only has to be said once more
+            asked = Asked(request.token, request.source)
+            pairs = encode_refusal(error.code, cookie=error.cookie)
+            return (self._answer(asked, REFUSED, pairs, now),)
+        return self._refuse_of(request, Code(error.code), error.what, now)
 
     def _refuse_of(self, request: Request, code: Code, why: str, now: Instant) -> Outputs:
         owner = self._keyring.owner(request.key)

@@ -15,6 +15,7 @@ from mpa_hil.mobility.interface import NS_PER_S, Address, Endpoint, Instant, Sen
 from mpa_hil.tunnel.interface import (
     Ack,
     Code,
+    Created,
     NodeOutput,
     PreparedSwitch,
     Protect,
@@ -105,7 +106,9 @@ class Node:
         self.number = number
         self.owner = owner or f"mn{number}@home.example"
         self.dice = random.Random(f"{number} {seed}")
-        self.outer: Address = ip_address("192.0.2.0") + number
+        self.home: Address = ip_address("192.0.2.0") + number
+        """Where it is, in truth."""
+        self.outer = self.home
         self.inner: Address = ip_address("10.2.1.0") + number
         self.mac = b"\2\0\0\1" + number.to_bytes(2, "big")
         self.said: list[NodeOutput] = []
@@ -131,7 +134,7 @@ class Node:
         for output in outputs:
             if isinstance(output, Send):
                 source = Endpoint(output.source or self.outer, 40000)
-                self.world.to_router(output.datagram, source, self.receive)
+                self.world.to_router(output.datagram, source, self.world.owner(source, self))
             else:
                 self.said.append(output)
         return tuple(self.said[start:])
@@ -191,6 +194,13 @@ class World:
         node = self.nodes[number] = Node(self, number, **more)
         self.deliver(node)
         return node
+
+    def owner(self, source: Endpoint, sender: Node) -> Callable[[bytes], None]:
+        """Who gets the answer, whoever has sent the question."""
+        for node in self.nodes.values():
+            if source.address == node.home:
+                return node.receive
+        return sender.receive
 
     def deliver(self, node: Node) -> None:
         self.carry_out(self.router.key_added(node.key, node.owner, self.now))
@@ -307,3 +317,18 @@ def small(**limits: int | float) -> RouterSettings:
 def here(number: int) -> IPv4Address:
     """The nCoA of an MN."""
     return IPv4Address("10.2.1.0") + number
+
+
+def made(**more: object) -> tuple[World, Node]:
+    """A world with one MN, whose tunnel stands."""
+    world = World()
+    node = world.node(7)
+    assert isinstance(node.create(**more)[-1], Created)
+    world.check_invariants()
+    return world, node
+
+
+def way(world: World) -> dict[int, str]:
+    """Where packets go, by session."""
+    world.check_invariants()
+    return world.kernel.way

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
-from tunnel_world import AR, MS, SETTINGS, Node, World, here, small
+from tunnel_world import AR, MS, SETTINGS, World, made, way
 
-from mpa_hil.errors import LocalError
 from mpa_hil.tunnel.interface import (
     Ack,
     Code,
     Created,
     Deleted,
-    Detained,
     Done,
-    EspKeys,
     GaveUp,
     Kind,
     Protect,
     Refreshed,
     Refused,
-    WireGuardKeys,
 )
 from mpa_hil.tunnel.node import NodeSettings
 from mpa_hil.tunnel.states import Cue, Order, State
-
-
-def made(**more: object) -> tuple[World, Node]:
-    world = World()
-    node = world.node(7)
-    assert isinstance(node.create(**more)[-1], Created)
-    world.check_invariants()
-    return world, node
-
-
-def way(world: World) -> dict[int, str]:
-    world.check_invariants()
-    return world.kernel.way
 
 
 def test_a_tunnel_is_made_and_refreshed_and_goes() -> None:
@@ -218,30 +200,6 @@ def test_the_same_again_is_answered_and_not_made_again() -> None:
     world.check_invariants()
 
 
-def test_keys_of_both_ends_are_the_same_and_never_again() -> None:
-    seen: set[bytes] = set()
-    world = World()
-    node = world.node(7)
-    for _ in range(5):
-        node.create(protect=Protect.ESP)
-        (session,) = world.router.sessions
-        assert node.client.terms is not None
-        keys = node.client.terms.keys
-        assert isinstance(keys, EspKeys)
-        assert session.keys == keys
-        assert not {keys.to_node, keys.to_router} & seen
-        assert len({keys.to_node, keys.to_router, *seen}) == len(seen) + 2
-        seen |= {keys.to_node, keys.to_router}
-    node.create(protect=Protect.WIREGUARD, public=b"p" * 32, port=51820)
-    (session,) = world.router.sessions
-    keys = node.client.terms.keys
-    assert isinstance(keys, WireGuardKeys)
-    assert isinstance(session.keys, WireGuardKeys)
-    assert (keys.preshared, keys.peer_public) == (session.keys.preshared, session.public)
-    assert (session.keys.peer_public, session.keys.peer_port) == (b"p" * 32, 51820)
-    assert session.private not in b"".join(datagram for datagram, _ in world.wire)
-
-
 def test_another_outer_address() -> None:
     """Plainly the tunnel is moved; with ESP, whose keys are for one place, it is made anew."""
     for protect, order in ((Protect.PLAIN, Order.MOVE), (Protect.ESP, Order.INSTALL)):
@@ -281,6 +239,17 @@ def test_other_signs_of_arrival() -> None:
     world.carry_out(world.router.seen(b"?" * 20, True, world.now))
 
 
+def test_what_the_access_point_says_does_not_drain_the_uplink() -> None:
+    world, node = made()
+    switch = node.prepare()
+    node.fire(switch.disable)
+    world.carry_out(world.router.seen(node.key.name, True, world.now))
+    answers = node.fire(switch.arrived)
+    assert answers == [Ack(True)]
+    node.fire(switch.leave, node.inner)
+    assert answers == [Ack(True), Ack(True, drained=True)]
+
+
 def test_bicasting() -> None:
     """Nothing is held; both ways until the MN has come, or the limit (R74)."""
     world, node = made(bicast=True)
@@ -293,34 +262,6 @@ def test_bicasting() -> None:
     node.fire(node.prepare().disable)
     world.run(2.1)
     assert way(world) == {1: "tunnel"}
-
-
-def test_detaining_at_the_old_router() -> None:
-    """What comes for the address here is held, and forwarded at the word of where it goes (R73)."""
-    world = World()
-    node = world.node(7)
-    there = ip_address("10.9.0.5")
-    wish = node.wish(outer=there, inner=(here(7),))
-    assert isinstance(node.does(node.client.detain(wish, world.now))[-1], Detained)
-    assert way(world) == {1: "link"}
-    switch = node.prepare()
-    assert node.fire(switch.disable, here(7)) == [Ack(True)]
-    assert way(world) == {1: "held"}
-    assert node.fire(switch.enable, ip_address("203.0.113.1")) == [Ack(False, Code.NOT_YOURS)]
-    assert node.fire(node.prepare().enable, there) == [Ack(True)]
-    assert way(world) == {1: "tunnel"}
-    assert world.kernel.proxied == {1: ()}
-
-
-def test_nothing_is_forwarded_that_nobody_asks_for() -> None:
-    world = World()
-    node = world.node(7)
-    wish = node.wish(outer=ip_address("10.9.0.5"), inner=(here(7),), hold_ms=500)
-    node.does(node.client.detain(wish, world.now))
-    node.fire(node.prepare().disable, here(7))
-    world.run(0.6)
-    assert way(world) == {1: "link"}
-    assert world.changes[-1].state is State.DETAINED
 
 
 @pytest.mark.parametrize(
@@ -355,49 +296,6 @@ def test_a_kernel_that_refuses(order: Order) -> None:
     assert world.failures
 
 
-def test_what_may_be_asked_for() -> None:
-    world = World()
-    node = world.node(7)
-    for more, code in (
-        ({"inner": (ip_address("10.3.0.7"),)}, Code.NOT_YOURS),
-        ({"inner": (AR.address,)}, Code.NOT_YOURS),
-        ({"inner": (ip_address("10.2.0.2"),)}, Code.NOT_YOURS),
-        ({"inner": (ip_address("10.2.255.255"),)}, Code.NOT_YOURS),
-        ({"inner": (here(7), here(8))}, Code.UNSUPPORTED),
-        ({"mac": b"\xff" * 6}, Code.NOT_YOURS),
-        ({"mac": SETTINGS.mac}, Code.NOT_YOURS),
-    ):
-        said = node.create(**more)[-1]
-        assert isinstance(said, Refused), more
-        assert said.code is code
-    assert len(world.refusals) == 7
-    assert not world.router.sessions
-
-
-def test_where_nothing_is_supported() -> None:
-    settings = replace(SETTINGS, protections=frozenset((Protect.PLAIN,)), bicast=False)
-    world = World(settings=settings)
-    node = world.node(7)
-    for more in ({"protect": Protect.ESP}, {"bicast": True}):
-        said = node.create(**more)[-1]
-        assert isinstance(said, Refused)
-        assert said.code is Code.UNSUPPORTED
-
-
-def test_what_cannot_be_asked_for() -> None:
-    world = World()
-    node = world.node(7)
-    for more in ({"mac": b"short"}, {"inner": ()}, {"life_s": 0}, {"hold_ms": -1}):
-        with pytest.raises(LocalError):
-            node.create(**more)
-    with pytest.raises(LocalError):
-        node.client.refresh(node.outer, world.now)
-    with pytest.raises(LocalError):
-        node.client.order(Kind.DELETE, world.now)
-    with pytest.raises(LocalError):
-        node.prepare()
-
-
 def test_ordinary_requests_do_as_well() -> None:
     world, node = made()
     for kind, expected in ((Kind.DISABLE, "held"), (Kind.ARRIVED, "link")):
@@ -409,20 +307,17 @@ def test_ordinary_requests_do_as_well() -> None:
     assert said.code is Code.WRONG_STATE
 
 
-def test_limits_are_granted_and_not_more() -> None:
-    world = World(settings=small(life_s=50, hold_ms=100, hold_octets=9000, all_hold_octets=15000))
-    node, other = world.node(7), world.node(8)
-    node.create()
-    terms = node.client.terms
-    assert terms is not None
-    assert (terms.life_s, terms.hold_ms, terms.hold_octets) == (50, 100, 9000)
-    other.create()
-    assert other.client.terms is not None
-    assert other.client.terms.hold_octets == 6000
-    said = world.node(9).create()[-1]
-    assert isinstance(said, Refused)
-    assert said.code is Code.QUOTA
-    world.check_invariants()
+def test_a_deleted_session_is_not_made_anew() -> None:
+    """Not even by a refresh that was under way, and found that the router had lost it."""
+    world, node = made()
+    world.fate = lambda: (50,)
+    world.restart()
+    world.deliver(node)
+    node.does(node.client.refresh(node.outer, world.now))
+    node.does(node.client.delete(world.now))
+    world.run(60)
+    assert isinstance(node.said[-1], Deleted)
+    assert Order.INSTALL not in world.kernel.orders
 
 
 def test_settings_of_the_node() -> None:
