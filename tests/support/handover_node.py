@@ -396,7 +396,6 @@ class Node:
                 case tun.Refused(kind=tun.Kind.REFRESH) | tun.GaveUp(kind=tun.Kind.REFRESH):
                     self.feed(Event.TUNNEL_LOST)
                 case tun.Deleted() | tun.GaveUp(kind=tun.Kind.DELETE):
-                    self.tunnels = None  # or it would go on refreshing what it could not delete
                     self.feed(Event.TUNNEL_DELETED)
 
     def _send_out(self, send: Send) -> None:
