@@ -306,6 +306,10 @@ class Flow:
     def up(self, count: int, size: int = 0) -> list[bytes]:
         return self._send(self.near, self.far, count, size)
 
+    def numbers(self, count: int) -> list[bytes]:
+        """The last ones sent."""
+        return [f"{number} ".encode() for number in range(self._sent - count, self._sent)]
+
     def arrived(self, count: int = 0) -> list[bytes]:
         """What has come to the node, once it is `count` datagrams."""
         return _received(self.near, count)
