@@ -154,7 +154,6 @@ class Sessions:
         for address in session.wish.inner:
             if self._by_inner.get(address) == session.number:
                 del self._by_inner[address]
-        self.expect(session, b"")
         self.hold_octets -= session.wish.hold_octets
         heappush(self._free, session.number)
 

@@ -25,7 +25,7 @@ from mpa_hil.tunnel.interface import (
     WireGuardKeys,
 )
 from mpa_hil.tunnel.material import esp_keys
-from mpa_hil.tunnel.messages import Refresh, decode_refusal, encode_refresh
+from mpa_hil.tunnel.messages import Create, Refresh, decode_refusal, encode_create, encode_refresh
 from mpa_hil.tunnel.states import Order, State
 
 
@@ -130,6 +130,25 @@ def test_what_may_be_asked_for() -> None:
         assert said.code is code
     assert len(world.refusals) == 7
     assert not world.router.sessions
+
+
+@pytest.mark.parametrize("kind", [Kind.CREATE, Kind.DETAIN])
+def test_only_from_where_it_is(kind: Kind) -> None:
+    """The outer address, or what the old router is to detain, is the one that the request has; then
+    the answer, with the proof that is wanted, goes there too."""
+    world = World()
+    node = world.node(7)
+    wish = node.wish() if kind is Kind.CREATE else node.wish(outer=ip_address("10.9.0.5"))
+    client = Client(node.key, Protocol.TUNNEL, node.dice.randbytes)
+    answers: list[bytes] = []
+    for _ in range(2):  # the first is STALE
+        datagram = client.request(kind, encode_create(Create(wish, b"n" * 16)))
+        source = Endpoint(ip_address("198.51.100.9"), 1)
+        world.to_router(datagram, source, answers.append)
+        answer = client.answer(answers[-1])
+        assert answer is not None
+    code, _, cookie = decode_refusal(answer.values)
+    assert (code, cookie) == (Code.NOT_YOURS, b"")
 
 
 def test_where_nothing_is_supported() -> None:

@@ -220,6 +220,8 @@ def test_renewed_keys_take_the_session_on() -> None:
     world.deliver(node)
     world.carry_out(world.router.key_withdrawn(old.name, world.now))
     assert way(world) == {1: "tunnel"}
+    for kind in (Kind.DISABLE, Kind.ENABLE):
+        assert node.does(node.client.order(kind, world.now))[-1] == Done(kind)
     assert isinstance(node.create()[-1], Created)
     world.withdraw(node)
     assert way(world) == {}
