@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import math
 import os
 import time
@@ -52,6 +53,7 @@ _PARTING_S = 2.0
 _PAUSE_S = 1.0
 """Between two events about discarded datagrams of one kind."""
 _KINDS = 64
+_SOURCES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,9 @@ class ConfigurationServer(KeyRecipient):
         self._link = link
         self._agent: ConfigurationAgent | None = None
         self._frames: LinkFrames | None = None
-        self._ports: dict[int, list[UdpPort]] = {}
+        self._ports: dict[IPv4Address | IPv6Address, UdpPort] = {}
+        self._asked: dict[Endpoint, IPv4Address | IPv6Address] = {}
+        """At which of its own addresses each mobile node asked last."""
         self._journal: Journal | None = None
         self._settled = asyncio.Event()
         """Nothing is being given back."""
@@ -132,8 +136,9 @@ class ConfigurationServer(KeyRecipient):
             for fault in (*([found.damage] if found.damage else ()), *faults):
                 self.console.emit("agent.refused", command="restore", reason=fault)
         for address in self._own:
-            port = UdpPort(address, link.port, self._receive, self._arm)
-            self._ports.setdefault(address.version, []).append(port)
+            self._ports[address] = UdpPort(
+                address, link.port, functools.partial(self._receive, address), self._arm
+            )
         held = len(self._agent.holdings)
         self.console.emit("ca.ready", interface=link.interface, port=link.port, restored=held)
         self._carry_out(self._agent.begin())
@@ -142,7 +147,7 @@ class ConfigurationServer(KeyRecipient):
     def _close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        for port in (each for ports in self._ports.values() for each in ports):
+        for port in self._ports.values():
             port.close()
         if self._frames is not None:
             self._frames.close()
@@ -174,8 +179,11 @@ class ConfigurationServer(KeyRecipient):
 
     # what comes and goes
 
-    def _receive(self, datagram: bytes, source: Endpoint) -> None:
+    def _receive(self, own: IPv4Address | IPv6Address, datagram: bytes, source: Endpoint) -> None:
         assert self._agent is not None
+        if len(self._asked) >= _SOURCES:  # a flood: who is owed an answer will ask again
+            self._asked.clear()
+        self._asked[source] = own
         self._carry_out(self._agent.receive(datagram, source, instant()))
 
     def _heard(self, frame: bytes) -> None:
@@ -210,8 +218,9 @@ class ConfigurationServer(KeyRecipient):
             self._settled.clear()
         for output in outputs:
             if isinstance(output, Send):
-                for port in self._ports.get(output.destination.address.version, ()):
-                    port.send(output.datagram, output.destination)
+                own = self._asked.get(output.destination)
+                if own is not None:
+                    self._ports[own].send(output.datagram, output.destination)
             elif isinstance(output, Transmit):
                 self._frames.send(output.frame)
             else:

@@ -107,7 +107,9 @@ def without(option: Option) -> dict[int, bytes]:
 )
 def test_no_offer_of_ours(change: dict[str, object]) -> None:
     exchange, offer = selecting()
+    due_ns = exchange.next_deadline()
     assert exchange.receive(replace(offer, **change), NOW) == ()  # type: ignore[arg-type]
+    assert exchange.next_deadline() == due_ns
     assert len(exchange.receive(offer, NOW)) == 1
 
 
