@@ -94,7 +94,7 @@ class TunnelKernel:
         try:
             if order is Order.HOLD:
                 held = self._tunnels[number]
-                if held.again_ns:
+                if held.used:
                     self._restage(held, held.until_ns)
                 held.tunnel.hold()
                 held.used = True
@@ -108,6 +108,8 @@ class TunnelKernel:
                 self._restage(held, time.monotonic_ns())
             elif order is Order.DIRECT:
                 held = self._tunnels[number]
+                if not held.used:
+                    held.tunnel.hold()  # nothing was announced; both in a row lose nothing either
                 held.tunnel.direct()
                 held.used, held.direct, held.again_ns = True, True, 0
             elif order is Order.RESUME:
@@ -122,6 +124,8 @@ class TunnelKernel:
                 self._remove(number)
             elif order is Order.ADVERTISE:
                 self._advertise(act.session)
+        except KeyError:
+            return f"there is no tunnel {number}"
         except (MpaError, ValueError) as error:
             return str(error)
         return ""
@@ -159,10 +163,15 @@ class TunnelKernel:
         """Finish what is due."""
         for held in self._tunnels.values():
             if 0 < held.again_ns <= now_ns:
-                self._restage(held, now_ns)
+                held.again_ns = 0  # if the kernel refuses, the next HOLD is refused too
+                with contextlib.suppress(MpaError):
+                    self._restage(held, now_ns)
         for number, held in tuple(self._leaving.items()):
             if held.again_ns <= now_ns:
-                self._settle(number, held, now_ns)
+                try:
+                    self._settle(number, held, now_ns)
+                except MpaError:
+                    self._leaving.pop(number, None)  # `close` and the next agent's sweep remain
         self._busy = bool(self._leaving) or any(h.again_ns for h in self._tunnels.values())
 
     def close(self, keep: bool) -> None:
@@ -241,6 +250,7 @@ class TunnelKernel:
             held.used, held.again_ns, held.before = False, 0, before
         elif now_ns >= held.until_ns:
             held.again_ns = 0
+            raise MachineError("what was held does not leave", where=f"hold device of {DEVICE}")
         else:
             held.again_ns = now_ns + _AGAIN_NS
 

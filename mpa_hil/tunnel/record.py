@@ -73,7 +73,7 @@ def restored(values: Mapping[str, object], now: Instant) -> Session | None:
             [values[name] for name in ("number", "life_s", "mtu", "ends_ms")]
         )
         inner = values["inner"]
-        if not isinstance(inner, list):
+        if not isinstance(inner, list) or not inner:
             raise ValueError("inner")
         wish = TunnelWish(
             ip_address(str(values["outer"])),

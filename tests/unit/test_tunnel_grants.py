@@ -26,7 +26,7 @@ from mpa_hil.tunnel.interface import (
 )
 from mpa_hil.tunnel.material import esp_keys
 from mpa_hil.tunnel.messages import Create, Refresh, decode_refusal, encode_create, encode_refresh
-from mpa_hil.tunnel.states import Order, State
+from mpa_hil.tunnel.states import Cue, Order
 
 
 def test_keys_of_both_ends_are_the_same_and_never_again() -> None:
@@ -109,8 +109,8 @@ def test_nothing_is_forwarded_that_nobody_asks_for() -> None:
     node.does(node.client.detain(wish, world.now))
     node.fire(node.prepare().disable, here(7))
     world.run(0.6)
-    assert way(world) == {1: "link"}
-    assert world.changes[-1].state is State.DETAINED
+    assert way(world) == {}
+    assert world.changes[-1].cue is Cue.UNCLAIMED
 
 
 def test_what_may_be_asked_for() -> None:
