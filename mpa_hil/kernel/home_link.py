@@ -1,4 +1,4 @@
-"""A home agent on its home link: is an address free, and where is it (RFC 6275 s10.3.1, s10.4.1)."""
+"""A home agent on its home link: is an address free, and who has it (RFC 6275 s10.3.1, s10.4.1)."""
 
 from __future__ import annotations
 

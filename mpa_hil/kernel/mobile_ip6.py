@@ -24,8 +24,11 @@ from mpa_hil.kernel.mip6_xfrm import (
 )
 from mpa_hil.kernel.mobile_ip import GRACE_NS
 from mpa_hil.kernel.mobile_ip_links import (
+    CARE_OF_RULE,
+    CORRESPONDENT_RULE,
     HOME_DEVICE,
     HOME_TABLE,
+    DestinationRule,
     HomeDevice,
     sweep,
     tunnel_name,
@@ -45,6 +48,7 @@ _EVERYWHERE = IPv6Network("::/0")
 _INSIDE = frozenset({6})
 _HOME_ADDRESS = 0x10
 """Address flag: a home address. The kernel takes routing headers for it, and prefers it."""
+_MAIN_TABLE = 254
 _SLOTS = 16
 _BYPASS_PRIORITY = 10
 
@@ -83,6 +87,9 @@ class HomeAgentPath6:
         self._users: dict[IPv6Address, IPv6Address] = {}
         sweep(state.route)
         state.set("net/ipv6/conf/all/forwarding", "1")
+        # For all: only then does it answer those, too, who ask the home address itself whether it
+        # is still there (they have the home agent's link-layer address for it).
+        state.set("net/ipv6/conf/all/proxy_ndp", "1")
         state.set(f"net/ipv6/conf/{home_interface}/proxy_ndp", "1")
         state.set(f"net/ipv6/neigh/{home_interface}/proxy_delay", "0")
         for wanted in listening(address):
@@ -262,6 +269,7 @@ class MobileNodePath6:
         name = tunnel_name(care_of)
         self._state.apply(Encapsulation(name, care_of, self._agent, _INSIDE, self._mtu))
         raise_quietly(self._state, name, ipv6=True)
+        self._state.apply(SourceRule(care_of, _MAIN_TABLE, CARE_OF_RULE))
         self._tunnels.add(care_of)
 
     def turn(self, care_of: IPv6Address) -> None:
@@ -271,10 +279,7 @@ class MobileNodePath6:
             MachineError: the kernel refused.
         """
         name = tunnel_name(care_of)
-        self._state.apply_all(
-            Route(_EVERYWHERE, name, source=self._home, table=HOME_TABLE),
-            *(Route(network, name, source=self._home) for network in self._networks),
-        )
+        self._state.apply(Route(_EVERYWHERE, name, source=self._home, table=HOME_TABLE))
 
     def optimise(self, correspondent: IPv6Address, care_of: IPv6Address) -> None:
         """Send to a correspondent from `care_of` directly, with the home address in an option.
@@ -299,14 +304,13 @@ class MobileNodePath6:
         """Take the tunnel of `care_of` away; none there is fine."""
         if care_of in self._tunnels:
             self._tunnels.remove(care_of)
+            self._state.remove(SourceRule(care_of, _MAIN_TABLE, CARE_OF_RULE).key)
             self._state.remove(("link", tunnel_name(care_of)))
 
     def detach(self) -> None:
         """Take tunnels, home address, routes, rule and transformations away."""
         self._transforms.close()
         self._state.remove(Route(_EVERYWHERE, "", table=HOME_TABLE).key)
-        for network in self._networks:
-            self._state.remove(Route(network, "").key)
         for care_of in self.tunnels:
             self.retire(care_of)
         for standing in reversed(self._fixed()):
@@ -318,6 +322,7 @@ class MobileNodePath6:
             HomeDevice(),
             Address(HOME_DEVICE, self._home, flags=NO_DAD | _HOME_ADDRESS),
             SourceRule(self._home, HOME_TABLE, HOME_TABLE),
+            *(DestinationRule(net, HOME_TABLE, CORRESPONDENT_RULE) for net in self._networks),
         )
 
     def _stand(self) -> None:

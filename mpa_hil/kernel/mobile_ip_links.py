@@ -7,6 +7,7 @@ lets the old device go on receiving for a while, so that nothing on its way is l
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Hashable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -21,12 +22,23 @@ from mpa_hil.kernel.netlink import (
     EXCLUSIVE,
     NetlinkError,
     RouteSocket,
+    attribute,
     attributes,
     message,
     nested,
     text,
+    u8,
+    u32,
 )
-from mpa_hil.kernel.objects import LINK_HEAD, PREFIX, Address, IpAddress
+from mpa_hil.kernel.objects import (
+    LINK_HEAD,
+    PREFIX,
+    ROUTE_PROTOCOL,
+    Address,
+    IpAddress,
+    IpNetwork,
+    family,
+)
 from mpa_hil.kernel.state import KernelState
 
 TUNNEL_PREFIX = f"{PREFIX}h"
@@ -36,7 +48,16 @@ HOME_DEVICE = f"{PREFIX}home"
 HOME_TABLE = 434
 """Routing table and rule priority at the mobile node: the protocol's port, easy to recognise."""
 
+CARE_OF_RULE = 436
+"""Priority of the rules that keep what is sent from a care-of address out of the tunnels. After
+435, the rule of a handover tunnel's inner address."""
+CORRESPONDENT_RULE = 437
+"""Priority of the rules that lead unbound sockets into the tunnels."""
+
 _GET_LINK = 18
+_NEW_RULE, _DEL_RULE = 32, 33
+_TO_TABLE = 1
+_RULE = struct.Struct("=BBBBBBBBI")
 _IFLA_IFNAME = 3
 _TUNNEL_NAME = re.compile(TUNNEL_PREFIX + "[0-9a-f]{8,9}")
 _LOOSE = "2"
@@ -66,6 +87,40 @@ class HomeDevice:
 
     def remove(self) -> bytes:
         return link_removal(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationRule:
+    """Packets to a network, from wherever, are routed by `table`."""
+
+    destination: IpNetwork
+    table: int
+    priority: int
+
+    @property
+    def key(self) -> Hashable:
+        return "rule to", self.destination, self.table, self.priority
+
+    @property
+    def replaces(self) -> bool:
+        return True
+
+    def create(self) -> bytes:
+        return self._message(_NEW_RULE, CREATE | EXCLUSIVE)
+
+    def replace(self) -> bytes:
+        return b""
+
+    def remove(self) -> bytes:
+        return self._message(_DEL_RULE, 0)
+
+    def _message(self, kind: int, flags: int) -> bytes:
+        network = self.destination
+        table = self.table if self.table < 256 else 0
+        head = (family(network), network.prefixlen, 0, 0, table, 0, 0, _TO_TABLE, 0)
+        body = _RULE.pack(*head) + attribute(1, network.network_address.packed)
+        body += u32(6, self.priority) + u32(15, self.table) + u8(21, ROUTE_PROTOCOL)
+        return message(kind, flags, body)
 
 
 def sweep(route: RouteSocket) -> tuple[str, ...]:
