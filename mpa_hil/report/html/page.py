@@ -167,8 +167,9 @@ def _packets(contents: Contents) -> list[Child]:
     intro = (
         "Each flow in each direction, in the mobile node's time: an uplink packet stands where it "
         "reached the CN less the shortest transit, a lost one (red) where it was due. The grey "
-        "line is on time; a packet to the right of it was held or queued. The red frame is the "
-        "largest hole, which less the spacing is the blackout; colours are the phases."
+        "line is on time by that transit; a packet to the right of it was held, queued, or took a "
+        "longer path, such as a tunnel's. The red frame is the largest hole, which less the "
+        "spacing is the blackout; colours are the phases."
     )
     parts: list[Child] = [el("p", None, intro)]
     for trace in contents.traces:
