@@ -45,6 +45,9 @@ from mpa_hil.keys import Usage, address_identifier
 from mpa_hil.tunnel.interface import Protect
 from mpa_hil.tunnel.router import RouterTunnels
 
+_COLLECT = (50_000, 20, 100)
+"""Thresholds of the cycle collector: it seldom finds anything, and costs a switch its time."""
+
 
 class AccessRouter(KeyRecipient):
     """Holds MN-AR keys, and tells the tunnels."""
@@ -104,6 +107,7 @@ async def _with_tunnels(
         agent = AccessRouter(settings, service, console)
         service.start(watch.swept)
         gc.freeze()  # what is there now stays: the collector need not look at it again
+        gc.set_threshold(*_COLLECT)
         await agent.run(*agent.services())
         keep = agent.keep
 

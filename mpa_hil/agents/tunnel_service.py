@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from mpa_hil.agents.access_router_config import TunnelAgentSettings
@@ -162,20 +162,29 @@ class TunnelService:
         self._carry_out(self._machine.receive(datagram, source, now))
         self._arrived_ns = 0
 
-    def _carry_out(self, outputs: tuple[RouterOutput, ...]) -> None:
+    def _carry_out(self, outputs: Iterable[RouterOutput]) -> None:
         """Kernel and answers first; the rest when who waits for the answers has had his turn."""
         later: list[tuple[RouterOutput, int, int]] = []
-        stack = list(reversed(outputs))
-        while stack:
-            output = stack.pop()
+        self._at_once(outputs, later)
+        if later:
+            os.sched_yield()
+            for output, at_ns, taken_ns in later:
+                self._tell(output, at_ns, taken_ns)
+
+    def _at_once(
+        self, outputs: Iterable[RouterOutput], later: list[tuple[RouterOutput, int, int]]
+    ) -> None:
+        for output in outputs:
             if isinstance(output, Act):
                 if output.order is Order.CHECK:
                     self._check(output.session)
                     continue
                 failure = self._kernel.act(output)
-                stack.extend(reversed(self._machine.acted(output, failure, instant())))
+                follows: Iterable[RouterOutput] = self._machine.acted(output, failure, instant())
                 if output.order in _WRITTEN_FIRST:
+                    follows = tuple(follows)
                     self._keep(output.session)
+                self._at_once(follows, later)
             elif isinstance(output, Send):
                 port = self._ports.get(output.destination.address.version)
                 if output.datagram and port is not None:
@@ -184,10 +193,6 @@ class TunnelService:
                 now_ns = time.monotonic_ns()
                 taken_ns = now_ns - self._arrived_ns if self._arrived_ns else 0
                 later.append((output, now_ns, taken_ns))
-        if later:
-            os.sched_yield()
-            for output, at_ns, taken_ns in later:
-                self._tell(output, at_ns, taken_ns)
 
     def _tell(self, output: RouterOutput, at_ns: int, taken_ns: int) -> None:
         if not isinstance(output, Changed):

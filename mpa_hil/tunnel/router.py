@@ -7,7 +7,7 @@ sends, it can only touch what is under its own key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from mpa_hil.errors import DecodeError
@@ -120,27 +120,30 @@ class RouterTunnels:
             outputs[:0] = self._refuse(asked, session.owner, Kind.CREATE, fault, why, now)
         return tuple(outputs)
 
-    def acted(self, act: Act, failure: str, now: Instant) -> Outputs:
-        """The kernel carried an `Act` out, or says why not."""
+    def acted(self, act: Act, failure: str, now: Instant) -> Iterator[RouterOutput]:
+        """The kernel carried an `Act` out, or says why not.
+
+        The answer comes first, and what follows from it is thought of when it has been taken: carry
+        each out as it comes, and take them all.
+        """
         if failure:
-            return self._failed(act, failure, now)
+            yield from self._failed(act, failure, now)
+            return
         if act.order is Order.ADVERTISE:
-            return ()
+            return
         session, asked = act.session, act.asked
-        outputs: list[RouterOutput] = []
         if act.outer is not None:
             session.wish = replace(session.wish, outer=act.outer)
         if asked is not None:
-            outputs.append(self._answer(asked, OK, self._said(act.kind, session), now))
+            yield self._answer(asked, OK, self._said(act.kind, session), now)
             if act.kind is Kind.DISABLE:
                 self._expect_leave(session, asked)
             elif act.kind is Kind.ARRIVED:
                 self._arrived(session, asked, now)
             session.asked = None
-        outputs += self._become(session, act.state, act.cue, now)
+        yield from self._become(session, act.state, act.cue, now)
         if act.order in _SETTING_UP and session.wish.advertise and not session.detained:
-            outputs.append(Act(Order.ADVERTISE, session, act.cue, session.state))
-        return tuple(outputs)
+            yield Act(Order.ADVERTISE, session, act.cue, session.state)
 
     def expire(self, now: Instant) -> Outputs:
         """Do what is due; harmless at other times."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address, ip_network
 from itertools import count
@@ -179,6 +179,8 @@ class World:
         """Delays of each copy of a datagram, ms; none: lost. Without it everything is at once."""
         self._road: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
+        self._answers: list[Callable[[], None]] | None = None
+        """Not on their way before the router has done with what they follow from."""
         self._replies: dict[Endpoint, Callable[[bytes], None]] = {}
         self.router = RouterTunnels(settings, self.dice.randbytes, self._key_pair)
 
@@ -227,17 +229,26 @@ class World:
 
         self._travel(arrives)
 
-    def carry_out(self, outputs: tuple[RouterOutput, ...]) -> None:
-        stack = list(reversed(outputs))
-        while stack:
-            output = stack.pop()
+    def carry_out(self, outputs: Iterable[RouterOutput]) -> None:
+        """All of it; then what was sent arrives, which may bring more."""
+        if self._answers is not None:
+            self._carry_out(outputs)
+            return
+        self._answers = []
+        self._carry_out(outputs)
+        answers, self._answers = self._answers, None
+        for arrives in answers:
+            self._travel(arrives)
+
+    def _carry_out(self, outputs: Iterable[RouterOutput]) -> None:
+        for output in outputs:
             if isinstance(output, Act) and output.order is Order.CHECK:
                 self.kernel.checks.append(output.session)
                 if not self.kernel.slow:
                     self.check()
             elif isinstance(output, Act):
                 failure = self.kernel.act(output)
-                stack.extend(reversed(self.router.acted(output, failure, self.now)))
+                self.carry_out(self.router.acted(output, failure, self.now))
             elif isinstance(output, Send):
                 self._answer(output)
             elif isinstance(output, Changed):
@@ -256,7 +267,8 @@ class World:
     def _answer(self, send: Send) -> None:
         reply = self._replies.get(send.destination)
         if reply is not None and send.datagram:
-            self._travel(lambda: reply(send.datagram))
+            assert self._answers is not None
+            self._answers.append(lambda: reply(send.datagram))
 
     def _travel(self, arrives: Callable[[], None]) -> None:
         if self.fate is None:
