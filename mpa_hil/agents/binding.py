@@ -109,8 +109,11 @@ class Binding:
         """
         self._path.stage(care_of)
 
-    def register(self, care_of: IPv4Address) -> None:
+    def register(self, care_of: IPv4Address, *, at_once: bool = False) -> None:
         """Tell the home agent of a care-of address, which must be on an interface by now.
+
+        Args:
+            at_once: send from it now already, not first when the home agent has answered.
 
         Raises:
             MachineError: the kernel refused.
@@ -120,6 +123,7 @@ class Binding:
         self._alone = care_of not in self._path.tunnels
         if self._alone:
             self._path.stage(care_of)
+        if self._alone or at_once:
             self._path.turn(care_of)
         self._carry_out(self._machine.register(care_of, _now()))
 

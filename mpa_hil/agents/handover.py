@@ -177,8 +177,10 @@ class HandoverShell(AheadSteps):
     def _seek_any(self, _: do.SeekAny) -> None:
         self._own.node.seek((self._own.origin, self.target.network))
 
-    def _arrive(self, _: do.Arrive) -> None:
-        self._switch_path().arrive(self._arrived, self.target.options.arrive_ms / 1e3)
+    def _arrive(self, action: do.Arrive) -> None:
+        bound_s = self.target.options.arrive_ms / 1e3
+        drained = action.marked and bool(action.hold)
+        self._switch_path().arrive(self._arrived, bound_s, drained=drained)
 
     def _arrived(self, well: bool) -> None:
         self.feed(Event.ARRIVED if well else Event.ARRIVAL_UNHEARD)
@@ -235,6 +237,8 @@ class HandoverShell(AheadSteps):
             self._settled = False
             self._layer3.readopt()
         self._remove_tunnel()
+        if self._agents is not None:
+            self._agents.move(self._old)
 
     def _notify_serving(self, _: do.NotifyServing) -> None:
         """The pre-authentication process tells B's agent as soon as it sees the new link."""

@@ -223,8 +223,8 @@ class AheadSteps:
     def _bind(self, _: do.Bind) -> None:
         self._layer3.register(self._new)
 
-    def _rebind(self, _: do.Rebind) -> None:
-        self._layer3.register(self._old)
+    def _rebind(self, action: do.Rebind) -> None:
+        self._layer3.register(self._old, at_once=action.at_once)
 
     def _retire_binding(self, action: do.RetireBinding) -> None:
         self._layer3.retire(self._old if action.old else self._new)

@@ -156,10 +156,14 @@ class Layer3:
         binding, address = self._home(care_of)
         binding.stage(address)
 
-    def register(self, care_of: CareOf) -> None:
-        """Tell the home agent of a care-of address; the follower is told the answer."""
+    def register(self, care_of: CareOf, *, at_once: bool = False) -> None:
+        """Tell the home agent of a care-of address; the follower is told the answer.
+
+        Args:
+            at_once: send from it now already, not first when the home agent has answered.
+        """
         binding, address = self._home(care_of)
-        binding.register(address)
+        binding.register(address, at_once=at_once)
 
     def retire(self, care_of: CareOf) -> None:
         """Receive no more at a care-of address that was left."""

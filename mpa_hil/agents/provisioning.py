@@ -17,11 +17,14 @@ from mpa_hil.configuration import interface as configuration
 from mpa_hil.configuration.client import ConfigurationClient
 from mpa_hil.errors import LocalError
 from mpa_hil.mobility.interface import Address, Discarded, Endpoint, Instant, Send
+from mpa_hil.signalling.requester import Timing
 from mpa_hil.tunnel import interface as tunnel
-from mpa_hil.tunnel.node import TunnelClient
+from mpa_hil.tunnel.node import NodeSettings, TunnelClient
 
 Output = configuration.Output | tunnel.NodeOutput
 _FAREWELL_S = 2.0
+_TUNNEL = NodeSettings(timing=Timing(give_up_ms=1500.0), refresh_s=1.0, pause_s=1.0)
+"""A dead access router is found out before its guardian clears the kernel behind it."""
 
 
 class Provisioning:
@@ -51,7 +54,7 @@ class Provisioning:
         self._ca, self._ar = ca, ar
         self._told = told
         self._configuration = ConfigurationClient(keys.ca[ca.address], ca, os.urandom)
-        self.tunnel = TunnelClient(keys.ar[ar.address], ar, os.urandom)
+        self.tunnel = TunnelClient(keys.ar[ar.address], ar, os.urandom, _TUNNEL)
         self._port = AgentPort(source, self._on_datagram)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None

@@ -78,6 +78,7 @@ class SwitchPath:
         self._prepared: PreparedSwitch | None = None
         self._asking: _Asking | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._drained = True
         self.attempts = 0
         """Datagrams sent for the last request."""
 
@@ -102,8 +103,13 @@ class SwitchPath:
         assert self._prepared is not None
         self._through.send(self._prepared.leave, self._router)
 
-    def arrive(self, ended: Callable[[bool], None], bound_s: float) -> None:
-        """Have the router release; `ended` is told whether it did, and the uplink is drained."""
+    def arrive(self, ended: Callable[[bool], None], bound_s: float, *, drained: bool) -> None:
+        """Have the router release; `ended` is told whether it did.
+
+        Args:
+            drained: wait until it has got LEAVE, too: then the uplink is drained.
+        """
+        self._drained = drained
         self._ask("arrived", self._inner, _ARRIVE_RETRY_S, bound_s, ended)
 
     def resume(self) -> None:
@@ -168,5 +174,5 @@ class SwitchPath:
             self._send()
         elif not ack.done:
             self._end(False)
-        elif asking.what != "arrived" or ack.drained:
+        elif asking.what != "arrived" or ack.drained or not self._drained:
             self._end(True)

@@ -108,6 +108,8 @@ class RouterTunnel:
         allowed = [(Match(inner.version, source=inner), True) for inner in plan.inner]
         self._end = TunnelEnd(self._state, plan, allowed, networks)
         self._hold: HoldDevice | None = None
+        self._turned = False
+        """The routes lead into the hold device."""
 
     def create(self) -> None:
         """Tunnel, ingress filter, hold device (blocked), capture: proxy ARP/ND and host routes.
@@ -137,6 +139,7 @@ class RouterTunnel:
         silence = [proxy.remove() for proxy in self._proxies] if self._capture else []
         self._hold_order = b"".join(turn), len(turn)
         self._direct_order = hold.to_link + hold.release + b"".join(silence), 2 + len(silence)
+        self._unheld_order = self._direct_order[0] + b"".join(turn), 2 + len(silence) + len(turn)
         self._resume_order = hold.to_tunnel + hold.release, 2
         self._both_order = hold.to_both + hold.release + b"".join(turn), 2 + len(turn)
         self._restage_order = b"".join(back) + hold.block + hold.to_link, 2 + len(back)
@@ -145,10 +148,16 @@ class RouterTunnel:
         """Packets for the node wait from now on: one send. Nothing of it comes after this call
         returns by the tunnel, but under WireGuard, which encrypts in a thread of its own."""
         self._send(self._hold_order, "hold")
+        self._turned = True
 
     def direct(self) -> None:
-        """What waits and what comes goes onto the link in order, and the proxy ends: one send."""
-        self._send(self._direct_order, "release onto the link")
+        """What waits and what comes goes onto the link in order, and the proxy ends: one send.
+
+        Also without a `hold` before it.
+        """
+        order = self._direct_order if self._turned else self._unheld_order
+        self._send(order, "release onto the link")
+        self._turned = True
 
     def resume(self) -> None:
         """Switch cancelled: what waits and what comes goes into the tunnel, in order: one send.
@@ -161,6 +170,7 @@ class RouterTunnel:
         """Packets go into the tunnel and, copied, onto the link (R74): one send. `direct` ends it;
         so does `restage`, which leaves the tunnel alone."""
         self._send(self._both_order, "bicast")
+        self._turned = True
 
     def restage(self) -> bool:
         """After `resume`: route straight into the tunnel, block the hold device for the next hold.
@@ -171,6 +181,7 @@ class RouterTunnel:
         if self.backlog().packets:
             return False
         self._send(self._restage_order, "stage the hold again")
+        self._turned = False
         return True
 
     def backlog(self) -> Backlog:
