@@ -378,8 +378,8 @@ class ConfigurationAgent:
 
 def _same(before: Wish, after: Wish) -> bool:
     """Whether one lease serves both."""
-    return (before.method, before.client_id, before.iaid) == (
+    return (before.method, before.client_id, before.association) == (
         after.method,
         after.client_id,
-        after.iaid,
+        after.association,
     )

@@ -75,8 +75,9 @@ class Wish:
     """What the MN's own DHCP client will say after the move, so the server keeps one binding (R51):
     option 61 of DHCPv4 (`ethernet_client_id`), or the DUID of DHCPv6 (`duid_ll`). Unused by
     STATELESS."""
-    iaid: int = 0
-    """Of DHCPv6 (RFC 8415 s12); as with the identifier, the MN's own client's."""
+    iaid: int | None = None
+    """Of DHCPv6 (RFC 8415 s12); as with the identifier, the MN's own client's. None: the last four
+    octets of the MAC address, as dhcpcd has it."""
     hostname: str = ""
     wanted: Address | None = None
     """The address that it would like best, say from an earlier visit."""
@@ -88,8 +89,13 @@ class Wish:
             raise LocalError("a MAC address has 6 octets, a client identifier at most 128")
         if self.method in (Method.DHCPV4, Method.DHCPV6, Method.IPV6) and len(self.client_id) < 2:
             raise LocalError("a client identifier has at least 2 octets (RFC 2132 s9.14)")
-        if not 0 <= self.iaid < 1 << 32 or len(self.hostname.encode()) > 63:
+        if not 0 <= self.association < 1 << 32 or len(self.hostname.encode()) > 63:
             raise LocalError("an IAID has 32 bits, a host name at most 63 octets")
+
+    @property
+    def association(self) -> int:
+        """The IAID."""
+        return int.from_bytes(self.mac[-4:], "big") if self.iaid is None else self.iaid
 
 
 def ethernet_client_id(mac: bytes) -> bytes:

@@ -94,7 +94,7 @@ def wish_values(wish: Wish) -> list[Pair]:
         (Value.METHOD, bytes((wish.method,))),
         (Value.MAC, wish.mac),
         (Value.CLIENT_ID, wish.client_id),
-        (Value.IAID, wish.iaid.to_bytes(4, "big")),
+        (Value.IAID, wish.association.to_bytes(4, "big")),
     ]
     if wish.hostname:
         values.append((Value.HOSTNAME, wish.hostname.encode()))
@@ -113,7 +113,7 @@ def wish_of(values: Values) -> Wish:
             method,
             values.one(Value.MAC, 6),
             values.one(Value.CLIENT_ID),
-            values.number(Value.IAID, 4, 0),
+            values.number(Value.IAID, 4),
             values.text(Value.HOSTNAME, ""),
             _optional_address(values, Value.WANTED),
             _optional_address(values, Value.DECLINE),

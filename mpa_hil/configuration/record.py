@@ -47,7 +47,7 @@ class HoldingRecord:
             "method": wish.method.name,
             "mac": wish.mac.hex(":"),
             "client_id": wish.client_id.hex(),
-            "iaid": wish.iaid,
+            "iaid": wish.association,
             "hostname": wish.hostname,
             "address": str(lease.address),
             "router": str(lease.router),

@@ -13,17 +13,19 @@ from mpa_hil.configuration.interface import (
     Code,
     Configured,
     Ended,
+    Ending,
     Method,
     Refused,
     Wish,
     duid_ll,
 )
 from mpa_hil.key_delivery.streams import instant
-from rigs.services import dhcp_server
+from rigs.services import dhcp_client, dhcp_server
+from rigs.services.dhcp_client import DhcpClient, DhcpClientConfig
 from rigs.services.dhcp_server import Advertised, DhcpServerConfig
-from rigs.services.service import Service
+from rigs.services.service import Service, launch_as
 
-pytestmark = needs("dnsmasq")
+pytestmark = needs("dnsmasq", "dhcpcd", "unshare")
 
 PREFIX = "fd95:2::/64"
 SERVER = DhcpServerConfig(
@@ -101,6 +103,39 @@ def test_stateful_leased_given_again_and_given_back(tmp_path: Path) -> None:
         assert again.configuration.address == got.address
         await node.get(Ended, node.client.release(instant()))
         await released(server)
+
+    in_lab(tmp_path, scenario)
+
+
+DHCPCD = b"ipv6only\nduid ll\nnodev\nia_na\nnodelay\nscript /bin/true\n"
+
+
+def test_stateful_the_mobile_nodes_own_client_gets_the_same(tmp_path: Path) -> None:
+    """R51: dhcpcd with a DUID of its MAC address."""
+
+    async def scenario(lab: Lab) -> None:
+        await dhcp_server.start(lab.router, STATEFUL)
+        await lab.start()
+        node = Node(lab.mn.namespace)
+        await lab.deliver(node)
+        wish = await lab.wish(Method.IPV6)
+        got = (await node.get(Configured, node.client.configure(wish, instant()))).configuration
+        await lab.move()
+        config = DhcpClientConfig(interface="new")
+        await lab.mn.put(f"{lab.mn.workdir}/{config.name}.conf", DHCPCD)
+        command = dhcp_client.command(config, lab.mn.workdir)
+
+        def bound(line: str) -> bool:
+            return "adding address fd95" in line  # not the link-local one
+
+        client = await launch_as(
+            DhcpClient, lab.mn, *command, name="dhcpcd", ready=bound, ready_text="an address"
+        )
+        (line,) = [line for line in client.said() if bound(line)]
+        assert f"adding address {got.address.ip}/128" in line
+        ended = await node.get(Ended, node.client.take_over(instant()))
+        assert ended.ending is Ending.TAKEN_OVER
+        await client.stop()
 
     in_lab(tmp_path, scenario)
 

@@ -118,7 +118,7 @@ class Exchange6:
     def part(self, kind: Kind, address: IPv6Address, server_id: bytes) -> Transmit:
         """RELEASE or DECLINE; the answer is not waited for."""
         xid = int.from_bytes(self._random(3), "big")
-        association = Association(self._wish.iaid, options=(address_option(address),))
+        association = Association(self._wish.association, options=(address_option(address),))
         options = (
             (int(Option.CLIENT_ID), self._wish.client_id),
             (int(Option.SERVER_ID), server_id),
@@ -172,7 +172,7 @@ class Exchange6:
         return (self._transmit(Message(kind, self._xid, self._options(now))),)
 
     def _advertised(self, message: Message, server_id: bytes, now: Instant) -> tuple[Output, ...]:
-        association = message.association(self._wish.iaid)
+        association = message.association(self._wish.association)
         offered = association.addresses() if association is not None else ()
         if not offered:
             code, text = status_in(message.options)
@@ -189,7 +189,7 @@ class Exchange6:
         return self._enter(_State.REQUESTING, now)
 
     def _replied(self, message: Message) -> tuple[Output, ...]:
-        association = message.association(self._wish.iaid)
+        association = message.association(self._wish.association)
         code, text = status_in(message.options)
         if association is not None and code == Status.SUCCESS:
             code, text = status_in(association.options)
@@ -244,7 +244,7 @@ class Exchange6:
             *options,
             (Option.ELAPSED, elapsed.to_bytes(2, "big")),
             (Option.ORDER, int(Option.DNS).to_bytes(2, "big")),
-            Association(self._wish.iaid, options=inner).encode(),
+            Association(self._wish.association, options=inner).encode(),
         )
 
     def _transmit(self, message: Message) -> Transmit:
