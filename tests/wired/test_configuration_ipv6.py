@@ -95,9 +95,13 @@ def test_stateful_leased_given_again_and_given_back(tmp_path: Path) -> None:
         assert str(got.address) in ("fd95:2::100/64", "fd95:2::101/64")
         assert got.server == got.router
         assert 190 <= got.lease_s <= 200
-        text = (await lab.router.get(f"{lab.router.workdir}/{STATEFUL.name}.leases")).decode()
-        assert f" {0x01020304} {got.address.ip} " in text
-        assert duid_ll(wish.mac).hex(":") in text
+
+        async def written() -> bool:
+            text = (await lab.router.get(f"{lab.router.workdir}/{STATEFUL.name}.leases")).decode()
+            identified = duid_ll(wish.mac).hex(":") in text
+            return identified and f" {0x01020304} {got.address.ip} " in text
+
+        await eventually(written)
         node.restart()
         again = await node.get(Configured, node.client.configure(wish, instant()))
         assert again.configuration.address == got.address
