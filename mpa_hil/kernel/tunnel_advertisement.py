@@ -29,7 +29,6 @@ class AdvertisementSocket:
     """
 
     def __init__(self, device: str) -> None:
-        self._device = device
         try:
             kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
             self._socket = socket.socket(socket.AF_PACKET, kind, 0)
@@ -53,8 +52,9 @@ class AdvertisementSocket:
             advertisement: or its ICMPv6 message as it was heard on that link.
         """
         icmp = advertisement if isinstance(advertisement, bytes) else advertisement.encode()
-        octets = packet(source, ALL_NODES, icmp)
-        self._socket.sendto(octets, (self._device, _ETH_IPV6))
+        # Without a destination: it would have to be as long as the device's address, 16 octets in
+        # an IPv6 tunnel, for which Python has no room.
+        self._socket.send(packet(source, ALL_NODES, icmp))
 
     def receive(self) -> tuple[RouterAdvertisement, bytes] | None:
         """The next advertisement and its packet, or None when nothing waits.

@@ -3,6 +3,7 @@ protection was agreed. Each with a control that shows that the packet would be h
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -52,7 +53,12 @@ def test_spoofed_inside(lab: TunnelLab, kind: str, outer: int, version: int) -> 
         assert flow.arrived_far(1) == [b"genuine"]
         down = ((NEW[version], near, b"mine"), (CN[version], stranger, b"not his"))
         for source, to, data in (*down, (CN[version], near, b"genuine")):
-            lab.inject("b", "mpatpht", b"", datagram(source, to, data))
+            try:
+                lab.inject("b", "mpatpht", b"", datagram(source, to, data))
+            except OSError as error:
+                # WireGuard itself sends nothing to an address that is not its peer's.
+                if error.errno != errno.ENOKEY or to is not stranger:
+                    raise
         assert flow.arrived(1) == [b"genuine"]
         local.setblocking(False)
         with pytest.raises(BlockingIOError):

@@ -35,9 +35,15 @@ def lab() -> Iterator[TunnelLab]:
 
 def forget(lab: TunnelLab) -> None:
     """What earlier tests have taught about path MTUs."""
-    for box in ("core", "a", "b", "mn"):
+    for box in ("cn", "core", "a", "b", "mn"):
         for family in ("-4", "-6"):
             lab.ip(box, family, "route", "flush", "cache")
+
+
+def narrowed(lab: TunnelLab, mtu: int) -> None:
+    """The link that only the tunnel crosses."""
+    lab.ip("core", "link", "set", "ra", "mtu", str(mtu))
+    lab.ip("a", "link", "set", "wan", "mtu", str(mtu))
 
 
 def discover(endpoint: socket.socket, version: int, how: int) -> None:
@@ -56,8 +62,7 @@ def test_sweep(lab: TunnelLab, kind: str, outer: int, version: int, narrow: int)
     told that very MTU, so the next one that it makes fits. Packets that may be cut all arrive.
     Also where the path of the tunnel itself is narrower than the tunnel thinks."""
     forget(lab)
-    lab.ip("core", "link", "set", "rb", "mtu", str(narrow))
-    lab.ip("b", "link", "set", "wan", "mtu", "1500")
+    narrowed(lab, narrow)
     router, node = lab.ends(kind, outer, (version,))
     lab.create(router, node)
     fits = tunnel_mtu(outer, router.plan.protection, narrow)
@@ -87,7 +92,7 @@ def test_sweep(lab: TunnelLab, kind: str, outer: int, version: int, narrow: int)
         flow.close()
     finally:
         lab.remove(router, node)
-        lab.ip("core", "link", "set", "rb", "mtu", "1500")
+        narrowed(lab, 1500)
 
 
 def sent(endpoint: socket.socket, size: int) -> bool:
@@ -119,8 +124,8 @@ def test_a_download(lab: TunnelLab, kind: str, outer: int, version: int) -> None
     lab.create(router, node)
     octets = 400_000
     try:
-        for box, far, address in (("core", "mn", NEW[version]), ("mn", "core", CN[version])):
-            own = CN[version] if box == "core" else NEW[version]
+        for box, far, address in (("cn", "mn", NEW[version]), ("mn", "cn", CN[version])):
+            own = CN[version] if box == "cn" else NEW[version]
             kin = socket.AF_INET if version == 4 else socket.AF_INET6
             with contextlib.ExitStack() as stack:
                 ends = []

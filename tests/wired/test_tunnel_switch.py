@@ -9,6 +9,9 @@ from collections.abc import Iterator
 import pytest
 from tunnel_lab import NEIGHBOUR, Flow, TunnelLab, has, soon
 
+from mpa_hil.kernel.node_tunnel import NodeTunnel
+from mpa_hil.kernel.router_tunnel import RouterTunnel
+
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces")
 
 MIXES = [(4, (4,)), (4, (6,)), (4, (4, 6)), (6, (6,)), (6, (4,)), (6, (4, 6))]
@@ -22,6 +25,10 @@ def lab() -> Iterator[TunnelLab]:
         for version in (4, 6):
             Flow(standing, NEIGHBOUR[version], "nb").settle()
         yield standing
+
+
+def waits(end: RouterTunnel | NodeTunnel, packets: int) -> bool:
+    return end.backlog().packets == packets
 
 
 @pytest.mark.parametrize("kind", ["plain", "esp", "wireguard"])
@@ -43,8 +50,9 @@ def test_switch(lab: TunnelLab, kind: str, outer: int, families: tuple[int, ...]
             node.turn()
             down = [flow.down(20) for flow in flows]
             up = [flow.up(20) for flow in flows]
+            soon(waits, router, 20 * len(flows))
+            soon(waits, node, 20 * len(flows))
             assert [flow.arrived() + flow.arrived_far() for flow in flows] == [[]] * len(flows)
-            assert router.backlog().packets == node.backlog().packets == 20 * len(flows)
             assert [flow.down(5) for flow in others] == [flow.arrived(5) for flow in others]
             if arrives:
                 lab.plug_into("")

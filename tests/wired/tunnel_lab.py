@@ -1,8 +1,8 @@
 """Two networks, a core and a mobile node that is plugged from one into the other.
 
-    cn (core) --- a: lan 10.1.0.1 --- air: bra --.
-        '-------- b: lan 10.2.0.1 --- air: brb ---+--- mn: wlan0
-                                            '--- nb: a neighbour, 10.2.0.8
+    cn --- core --- a: lan 10.1.0.1 --- air: bra --.
+             '----- b: lan 10.2.0.1 --- air: brb --+--- mn: wlan0
+                                             '--- nb: a neighbour, 10.2.0.8
 
 Everything the tests do in a box they do from this process, which enters its namespace for a moment.
 """
@@ -32,9 +32,12 @@ from mpa_hil.kernel.tunnel_plan import Plain, Protection, TunnelPlan
 
 Ip = IPv4Address | IPv6Address
 _NEW_NET = 0x40000000
+_BUFFER_FORCED = 33
+"""SO_RCVBUFFORCE: what a long queue lets go at once fits."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PLAIN = Plain()
 
+_CHANGING = r"multicast|0@NONE|expires|fe80|ff00::"
 CN = {4: ip_address("10.9.0.1"), 6: ip_address("fd00:9::1")}
 ROUTER_A = {4: ip_address("10.0.1.1"), 6: ip_address("fd00:a1::1")}
 ROUTER_B = {4: ip_address("10.0.2.1"), 6: ip_address("fd00:a2::1")}
@@ -43,13 +46,16 @@ OLD = {4: ip_address("10.1.0.7"), 6: ip_address("fd00:1::7")}
 NEW = {4: ip_address("10.2.0.7"), 6: ip_address("fd00:2::7")}
 NEIGHBOUR = {4: ip_address("10.2.0.8"), 6: ip_address("fd00:2::8")}
 
+_NODE = "net.ipv4.conf.all.promote_secondaries=1"
 _ROUTED = "net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1"
 _COMMANDS = {
     "core": """
         link add ra type veth peer name wan netns {a}
         link add rb type veth peer name wan netns {b}
-        addr add 10.9.0.1/32 dev lo
-        addr add fd00:9::1/128 dev lo
+        link add rc type veth peer name eth0 netns {cn}
+        addr add 10.9.0.254/24 dev rc
+        addr add fd00:9::254/64 dev rc nodad
+        link set rc up
         addr add 10.0.1.254/24 dev ra
         addr add fd00:a1::254/64 dev ra nodad
         addr add 10.0.2.254/24 dev rb
@@ -60,6 +66,13 @@ _COMMANDS = {
         route add 10.2.0.0/24 via 10.0.2.1
         route add fd00:1::/64 via fd00:a1::1
         route add fd00:2::/64 via fd00:a2::1
+        """,
+    "cn": """
+        addr add 10.9.0.1/24 dev eth0
+        addr add fd00:9::1/64 dev eth0 nodad
+        link set eth0 up
+        route add default via 10.9.0.254
+        route add default via fd00:9::254
         """,
     "a": """
         link add lan type bridge
@@ -120,7 +133,7 @@ class TunnelLab(Boxes):
     """The boxes, and the two ends of tunnels in them."""
 
     def __init__(self) -> None:
-        super().__init__("core", "a", "b", "air", "mn", "nb")
+        super().__init__("cn", "core", "a", "b", "air", "mn", "nb")
 
     def __enter__(self) -> TunnelLab:
         super().__enter__()
@@ -142,6 +155,7 @@ class TunnelLab(Boxes):
             subprocess.run(argv, input=text.encode(), check=True, timeout=60)
         for box in ("core", "a", "b"):
             run(*self.inside(box, "sysctl", "-q", "-w", *_ROUTED.split()))
+        run(*self.inside("mn", "sysctl", "-q", "-w", _NODE))
 
     def __exit__(self, *_: object) -> None:
         for box, state in self._state.items():
@@ -255,7 +269,7 @@ class TunnelLab(Boxes):
             if show == "-o link":
                 lines = [line.split()[1] for line in lines]
             # What encapsulation brings with it, and what the kernel adds in its own time.
-            lines = [line for line in lines if not re.search(r"multicast|0@NONE|expires", line)]
+            lines = [line for line in lines if not re.search(_CHANGING, line)]
             found += [f"{show}: {line.strip()}" for line in sorted(lines)]
         return found
 
@@ -265,7 +279,11 @@ class TunnelLab(Boxes):
         with self.inside_of(box):
             link = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
             with link:
-                link.sendto(octets, (interface, kind, 0, 0, to))
+                link.bind((interface, kind))
+                if to:
+                    link.sendto(octets, (interface, kind, 0, 0, to))
+                else:  # an address would have to be as long as the device's, 16 octets for some
+                    link.send(octets)
 
     def plug_into(self, network: str) -> None:
         """The node's link is at `a` or `b`, or (empty) down."""
@@ -282,7 +300,7 @@ class TunnelLab(Boxes):
         self._stack.callback(made.close)
         if device:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        made.setsockopt(socket.SOL_SOCKET, _BUFFER_FORCED, 1 << 23)
         made.bind((str(address), port))
         return made
 
@@ -292,7 +310,7 @@ class Flow:
 
     def __init__(self, lab: TunnelLab, address: Ip, box: str = "mn") -> None:
         self.version = address.version
-        self.far = lab.udp("core", CN[address.version], 0)
+        self.far = lab.udp("cn", CN[address.version], 0)
         self.near = lab.udp(box, address, 0)
         self._sent = 0
 

@@ -33,7 +33,8 @@ from tunnel_lab import CN, NEW, TunnelLab
 _ROUTED = {4: ip_address("10.2.0.9"), 6: ip_address("fd00:2::9")}
 """An address of the node's that is routed to it by way of b."""
 _WIRED = {
-    "core": ("ra", "rb"),
+    "cn": ("eth0",),
+    "core": ("rc", "ra", "rb"),
     "a": ("wan", "port"),
     "b": ("wan", "port"),
     "air": ("pa", "pb", "wl", "wn"),
@@ -154,8 +155,8 @@ def measured(
     rounds: int,
 ) -> Cost:
     trips = round_trips(lab, address, rounds)
-    down = throughput(lab, ("core", CN[inner]), ("mn", address), octets)
-    up = throughput(lab, ("mn", address), ("core", CN[inner]), octets)
+    down = throughput(lab, ("cn", CN[inner]), ("mn", address), octets)
+    up = throughput(lab, ("mn", address), ("cn", CN[inner]), octets)
     return Cost(kind, outer, inner, mtu, down, up, *trips)
 
 
@@ -199,6 +200,7 @@ def throughput(
         client.connect(server.getsockname()[:2])
         taken, _ = server.accept()
         stack.enter_context(taken)
+        room = bytearray(1 << 18)
         # The first part makes TCP sure of the path; it is not measured.
         for part in (octets // 10, octets):
             sender = threading.Thread(target=client.sendall, args=(bytes(part),))
@@ -206,8 +208,7 @@ def throughput(
             sender.start()
             got = 0
             while got < part:
-                # Not copied to this process, whose Python is not what is measured.
-                got += taken.recv_into(bytearray(1), 1 << 20, socket.MSG_TRUNC)
+                got += taken.recv_into(room)
             spent_ns = time.perf_counter_ns() - start
             sender.join()
     return octets * 8000 / spent_ns
