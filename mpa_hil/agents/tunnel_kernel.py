@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,16 +12,11 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from mpa_hil.agents.address_checks import AddressChecks
 from mpa_hil.errors import MachineError, MpaError
 from mpa_hil.kernel.hold import Backlog
-from mpa_hil.kernel.neighbour_discovery import (
-    ALL_NODES,
-    Prefix,
-    RouterAdvertisement,
-    link_local,
-    packet,
-)
+from mpa_hil.kernel.neighbour_discovery import Prefix, RouterAdvertisement, link_local
 from mpa_hil.kernel.netlink import RouteSocket
 from mpa_hil.kernel.router_tunnel import RouterLink, RouterTunnel
 from mpa_hil.kernel.state import KernelState
+from mpa_hil.kernel.tunnel_advertisement import AdvertisementSocket
 from mpa_hil.kernel.tunnel_plan import Esp, Plain, Protection, TunnelPlan, WireGuard
 from mpa_hil.tunnel.interface import Code, EspKeys, WireGuardKeys
 from mpa_hil.tunnel.outputs import Act
@@ -31,7 +25,6 @@ from mpa_hil.tunnel.states import Order
 
 DEVICE = "mpat"
 """Tunnels are `mpat` and the session's number; what holds packets, `mpaq` and `mpar` and that."""
-_ETH_IPV6 = 0x86DD
 _ROUTER_S, _PREFERRED_S, _VALID_S = 1800, 604_800, 2_592_000
 """Lifetimes that are advertised: the defaults of RFC 4861 s6.2.1."""
 _NOTHING = Backlog(0, 0, 0, 0, 0)
@@ -229,14 +222,8 @@ class TunnelKernel:
         if not prefixes:
             return
         said = RouterAdvertisement(_ROUTER_S, prefixes, mtu=session.mtu, link_layer=self.mac)
-        octets = packet(link_local(self.mac), ALL_NODES, said.encode())
-        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
-        try:
-            with socket.socket(socket.AF_PACKET, kind, 0) as tunnel:
-                place = f"{DEVICE}{session.number}", _ETH_IPV6, 0, 0, bytes(6)
-                tunnel.sendto(octets, place)
-        except OSError as error:
-            raise MachineError(f"no advertisement: {error.strerror}", where=place[0]) from error
+        with contextlib.closing(AdvertisementSocket(f"{DEVICE}{session.number}")) as tunnel:
+            tunnel.send(link_local(self.mac), said)
 
     def _look_again(self, held: _Held) -> None:
         now_ns = time.monotonic_ns()

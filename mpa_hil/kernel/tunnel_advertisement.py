@@ -29,6 +29,7 @@ class AdvertisementSocket:
     """
 
     def __init__(self, device: str) -> None:
+        self._device = device
         try:
             kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
             self._socket = socket.socket(socket.AF_PACKET, kind, 0)
@@ -50,11 +51,18 @@ class AdvertisementSocket:
         Args:
             source: the router's link-local address on the link that is advertised.
             advertisement: or its ICMPv6 message as it was heard on that link.
+
+        Raises:
+            MachineError: the device did not take it.
         """
         icmp = advertisement if isinstance(advertisement, bytes) else advertisement.encode()
         # Without a destination: it would have to be as long as the device's address, 16 octets in
         # an IPv6 tunnel, for which Python has no room.
-        self._socket.send(packet(source, ALL_NODES, icmp))
+        try:
+            self._socket.send(packet(source, ALL_NODES, icmp))
+        except OSError as error:
+            where = f"interface {self._device}"
+            raise MachineError(f"no advertisement: {error.strerror}", where=where) from error
 
     def receive(self) -> tuple[RouterAdvertisement, bytes] | None:
         """The next advertisement and its packet, or None when nothing waits.
