@@ -89,7 +89,6 @@ class TunnelService:
         """When the datagram that is being worked on came; 0: none is."""
         self._journal = Journal(settings.store) if settings.store is not None else None
         self._ports: dict[int, UdpPort] = {}
-        self._swept = 0
         try:
             for address in own:
                 port = UdpPort(address, settings.port, self._on_datagram, self._arm)
