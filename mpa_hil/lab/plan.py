@@ -92,6 +92,9 @@ def topology(scenario: Scenario, *, floor: bool, agents: bool = False) -> Topolo
     gateways = frozenset({"core", *(gateway(site) for site in sites)})
     if scenario.has_ipv6:
         sysctls += _node_sysctls()
+    if any(flow.kind == "tcp" for flow in scenario.flows):
+        # Segment by segment, as a network paces them: the default sends them in twos.
+        sysctls.append(Sysctl("cn", "net.ipv4.tcp_min_tso_segs", "1"))
     if agents:
         sysctls += [sysctl for domain in scenario.domains for sysctl in _client_sysctls(domain)]
     return Topology(

@@ -83,6 +83,7 @@ class Flow:
         self.spacing_ns = int(config["spacing_ns"])
         self.count: int | None = config.get("count")
         self.start_ns: int | None = config.get("start_ns")
+        self.offset_ns = int(config.get("offset_ns", 0))  # after the common start
         if self.spacing_ns <= 0 or int(config["payload_bytes"]) < 12:
             raise ValueError(f"flow {config['flow']} needs spacing_ns > 0 and payload_bytes >= 12")
         self.packet = bytearray(12 + int(config["payload_bytes"]))
@@ -241,8 +242,8 @@ class Endpoint:
         """Begin every flow that waits for the command."""
         for index, flow in enumerate(self.flows):
             if flow.start_ns is None:
-                flow.start_ns = start_ns
-                heapq.heappush(self.due, (start_ns, index))
+                flow.start_ns = start_ns + flow.offset_ns
+                heapq.heappush(self.due, (flow.start_ns, index))
 
     def send(self, index: int, due_ns: int, now: int) -> None:
         """Send the packet of one flow that was due at `due_ns`, and arm its next slot."""

@@ -32,6 +32,7 @@ class PlannedFlow:
         name: the lab file's, with ``-2``, ``-3``, ... for further streams of one entry.
         codec: spacing and payload.
         port: UDP port at the receiver.
+        offset_ns: it begins so much later than the others: several streams of one entry take turns.
     """
 
     name: str
@@ -39,6 +40,7 @@ class PlannedFlow:
     codec: Codec
     port: int
     ssrc: int
+    offset_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,13 @@ def planned_flows(scenario: Scenario) -> tuple[PlannedFlow, ...]:
     for flow in scenario.flows:
         if flow.kind != "udp":
             continue
-        for name in _names(flow):
+        codec = flow_codec(flow)
+        for number, name in enumerate(_names(flow)):
+            offset_ns = number * codec.spacing_ns // flow.count
             for direction in _directions(flow):
                 port = FIRST_PORT + len(flows)
-                flows.append(PlannedFlow(name, direction, flow_codec(flow), port, len(flows) + 1))
+                ssrc = len(flows) + 1
+                flows.append(PlannedFlow(name, direction, codec, port, ssrc, offset_ns))
     return tuple(flows)
 
 
@@ -114,6 +119,7 @@ def endpoint_config(
                 "clock_hz": flow.codec.clock_hz,
                 "spacing_ns": flow.codec.spacing_ns,
                 "payload_bytes": flow.codec.payload_bytes,
+                "offset_ns": flow.offset_ns,
             }
             for flow in flows
             if flow.direction == sending

@@ -21,6 +21,7 @@ read. A connection that breaks says so in ``error``; the rest goes on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -48,6 +49,9 @@ READING_OCTETS = 1 << 16
 CHUNK = bytes(1 << 13)
 """What is given to the kernel at once: in a call that copies ten times as much, senders of measured
 packets would wait for it on a lab's one processor."""
+GENTLE_PIECES, GENTLE_OCTETS = 12, 1200
+"""A sender begins with small pieces at its rate: the kernel does not pace a connection's first ten
+segments (net/ipv4/tcp_output.c), and such a burst would be a hole in streams beside it."""
 LEAST_BUFFER, LARGEST_BUFFER = 1 << 16, 1 << 22
 """Octets of send buffer: half a second's worth of the rate within these, so that it never runs dry
 and little of it is left when the flow ends."""
@@ -70,6 +74,8 @@ class Transfer:
         self.rows = array("q")
         self.retransmissions = 0
         self.connected_ns: int | None = None
+        self.gentle_left = GENTLE_PIECES
+        self.next_ns = 0
         self.error = ""
         self.listener: socket.socket | None = None
         self.connection: socket.socket | None = None
@@ -107,27 +113,37 @@ class Transfer:
                 raise
         return self.connection.fileno()
 
-    def accept(self) -> int | None:
-        """Take the connection that waits; its descriptor. Whoever comes later is sent away."""
+    def accept(self) -> bool:
+        """Take the connection that waits; whoever comes later is sent away (False)."""
         assert self.listener is not None
         taken, _ = self.listener.accept()
         if self.connection is not None:
             taken.close()
-            return None
+            return False
         taken.setblocking(False)
         taken.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, self.rate)
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         size = min(max(self.rate // 2, LEAST_BUFFER), LARGEST_BUFFER)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
         self.connection = taken
         self._end_hard()
         self.connected_ns = time.monotonic_ns()
-        return taken.fileno()
+        return True
 
     def _end_hard(self) -> None:
         """What is unsent at the end is dropped: no kernel goes on sending after the run."""
         assert self.connection is not None
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    def begin_gently(self, now_ns: int) -> bool:
+        """Send the next small piece; False when that is over, and `fill` may go on."""
+        assert self.connection is not None
+        with contextlib.suppress(BlockingIOError):
+            self.octets += self.connection.send(CHUNK[:GENTLE_OCTETS])
+        self.gentle_left -= 1
+        self.next_ns = now_ns + GENTLE_OCTETS * 1_000_000_000 // self.rate
+        return self.gentle_left > 0
 
     def fill(self) -> None:
         """Give the kernel all that it takes."""
@@ -195,6 +211,7 @@ class Station:
         self.poll = select.poll()
         self.poll.register(0, select.POLLIN)
         self.by_descriptor: dict[int, Transfer] = {}
+        self.gentle: list[Transfer] = []
         self.start_ns: int | None = None
         self.quiet_ns: int | None = None
         self.stopped = False
@@ -212,16 +229,36 @@ class Station:
         """Move data until told to stop."""
         while not self.stopped:
             wait_ms: float | None = None
-            if self.start_ns is not None:
-                wait_ms = (self.start_ns - time.monotonic_ns()) / 1e6
+            due_ns = self.start_ns
+            for transfer in self.gentle:
+                due_ns = transfer.next_ns if due_ns is None else min(due_ns, transfer.next_ns)
+            if due_ns is not None:
+                wait_ms = (due_ns - time.monotonic_ns()) / 1e6
                 if wait_ms <= 0:
-                    self._connect()
+                    self._act()
                     continue
             for descriptor, events in self.poll.poll(wait_ms):
                 if descriptor == 0:
                     self._obey()
                 else:
                     self._attend(descriptor, events)
+
+    def _act(self) -> None:
+        """Do what is due by now."""
+        now_ns = time.monotonic_ns()
+        if self.start_ns is not None and now_ns >= self.start_ns:
+            self._connect()
+        for transfer in list(self.gentle):
+            if now_ns < transfer.next_ns:
+                continue
+            try:
+                if not transfer.begin_gently(now_ns):
+                    self.gentle.remove(transfer)
+                    assert transfer.connection is not None
+                    self._watch(transfer, transfer.connection.fileno(), select.POLLOUT)
+            except OSError as error:
+                self.gentle.remove(transfer)
+                transfer.error = transfer.error or str(error)
 
     def _connect(self) -> None:
         self.start_ns = None
@@ -236,9 +273,8 @@ class Station:
         transfer = self.by_descriptor[descriptor]
         try:
             if transfer.listener is not None and descriptor == transfer.listener.fileno():
-                taken = transfer.accept()
-                if taken is not None and self.quiet_ns is None:
-                    self._watch(transfer, taken, select.POLLOUT)
+                if transfer.accept() and self.quiet_ns is None:
+                    self.gentle.append(transfer)
                 return
             if events & select.POLLOUT:
                 transfer.fill()
@@ -272,6 +308,7 @@ class Station:
     def _be_quiet(self) -> None:
         """Send no more; what the kernel has already is sent on."""
         self.quiet_ns = time.monotonic_ns()
+        self.gentle.clear()
         for descriptor, transfer in list(self.by_descriptor.items()):
             if transfer.sends:
                 transfer.count()

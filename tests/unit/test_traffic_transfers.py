@@ -19,7 +19,12 @@ from mpa_hil.evaluation import evaluate
 from mpa_hil.report.run_parts import TransferSummary
 from mpa_hil.report.tables import render
 from mpa_hil.traffic.figures import Window
-from mpa_hil.traffic.plan import planned_flows, planned_transfers, transfer_config
+from mpa_hil.traffic.plan import (
+    endpoint_config,
+    planned_flows,
+    planned_transfers,
+    transfer_config,
+)
 from mpa_hil.traffic.transfer import FORMAT
 from mpa_hil.traffic.transfers import TransferEnd, decode, figures
 from radios.errors import LocalError, RemoteError
@@ -120,6 +125,17 @@ def test_downloads_are_numbered_apart_from_streams(tmp_path: Path) -> None:
     ends = [transfer_config(whole, host, *addresses, "/x")["transfers"] for host in ("mn", "cn")]
     assert [each["role"] for one in ends for each in one] == ["receive"] * 2 + ["send"] * 2
     assert {each["rate_octets_s"] for one in ends for each in one} == {250_000}
+
+
+def test_several_streams_of_one_entry_take_turns(tmp_path: Path) -> None:
+    whole = described(tmp_path, "", "flow.voice.count=4")
+    voice = [flow for flow in planned_flows(whole) if flow.codec.name == "g711"]
+    assert [flow.offset_ns for flow in voice if flow.direction == "uplink"] == [
+        number * 5 * MS for number in range(4)
+    ]
+    addresses = whole.mn.home_address, whole.correspondent.address
+    sent = endpoint_config(whole, "mn", *addresses, "/x")["send"]
+    assert [flow["offset_ns"] for flow in sent] == [0, 5 * MS, 10 * MS, 15 * MS, 0]
 
 
 @pytest.mark.parametrize(
