@@ -17,12 +17,39 @@ from mpa_hil.agents.switch_path import SwitchPath
 from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Event
 from mpa_hil.handover.machine import Handover
+from mpa_hil.handover.options import Options
 from mpa_hil.kernel.node_tunnel import NodeTunnel
 from mpa_hil.mobility.interface import Address
 from radios.errors import MpaError
 
+_REHEARSALS = 8
+_ALL_GOES_WELL = (
+    Event.PREPARE,
+    Event.AUTHENTICATED,
+    Event.CONFIGURED,
+    Event.TUNNELLED,
+    Event.STAGED,
+    Event.BOUND,
+    Event.SWITCH_WANTED,
+    Event.HELD,
+    Event.LINK_LOST,
+    Event.PORT_OPEN,
+    Event.ARRIVED,
+)
 _WAITING_S = 0.003
 """Until it is looked again whether packets still wait; they leave within a packet's time."""
+
+
+def rehearse(options: Options) -> None:
+    """Take a machine of its own through a handover that goes well.
+
+    The interpreter makes code faster that it has run a few times, and what happens at the switch
+    would happen for the first time.
+    """
+    for _ in range(_REHEARSALS):
+        machine = Handover(options)
+        for event in _ALL_GOES_WELL:
+            machine.feed(event, time.monotonic_ns())
 
 
 class HandoverShell(AheadSteps):
@@ -147,6 +174,7 @@ class HandoverShell(AheadSteps):
 
     def restage(self) -> None:
         """Make commands and datagrams of the switch anew."""
+        rehearse(self.target.options)
         self._own.node.stage(self.target.network)
         if self._path is not None:
             self._path.prepare()

@@ -118,6 +118,7 @@ def access_router(domain: Domain, workdir: str) -> dict[str, Any]:
         "interface": plan.LAN,
         "networks": [str(domain.subnet)],
         "reserved": [str(domain.router_address), str(domain.aaa_address)],
+        "protections": ["esp", "plain", "wireguard"],
         "store": f"{workdir}/ar.store",
     }
     return {**key_holder("ar", domain, workdir), "tunnels": tunnels}
