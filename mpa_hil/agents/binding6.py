@@ -1,8 +1,8 @@
 """The mobile node's end of Mobile IPv6 as a process has it: machines, socket, timer, kernel.
 
 The same calls as `binding.Binding`: `stage`, `register`, `retire`; `register` alone replaces a
-care-of address that is dead. With correspondents to optimise, a care-of address counts as bound
-once they know it too, or have been given up: only then nothing comes to the one before any more.
+care-of address that is dead. A care-of address counts as bound once also the correspondents know it
+that knew the one before, or are silent: only then nothing comes to that one any more.
 
 With `simultaneous` each care-of address gets a binding identifier (RFC 5648): from `register` until
 `retire` of the one before, packets come to both.
@@ -203,7 +203,7 @@ class Binding6:
                     self._fail("the binding ran out before it could be renewed")
                 case Discarded():
                     self._discarded(output)
-        bound = self._settling.bound(self._optimiser.settled)
+        bound = self._settling.bound(self._optimiser.settled(_now()))
         if bound is not None:
             self._bound(bound)
         self._arm()

@@ -161,7 +161,7 @@ class World:
                     self.direct = output.care_of
                 case Unoptimised():
                     self.direct = None
-        bound = self.settling.bound(self.optimiser.settled)
+        bound = self.settling.bound(self.optimiser.settled(self.now()))
         if bound is not None:
             self.bound.append(bound)
 

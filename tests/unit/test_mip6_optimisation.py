@@ -107,8 +107,9 @@ def test_a_silent_correspondent() -> None:
 
     world.fate = fate
     world.register(CARE_OF[0])
+    world.run(1.5)
+    assert world.bound == [CARE_OF[0]], "it knows no other address, so nobody waits for it"
     world.run(60)
-    assert world.bound == [CARE_OF[0]]
     assert world.direct is None
     assert len(inits) == 2 * 4
     gaps = [later - earlier for earlier, later in zip(inits, inits[2:], strict=False)][::2]
@@ -128,6 +129,10 @@ def test_giving_up_takes_the_old_binding_back() -> None:
 
     world.fate = fate
     world.register(CARE_OF[1])
+    world.run(2.9)
+    assert world.bound == [CARE_OF[0]], "it may still send to the one before"
+    world.run(0.2)
+    assert world.bound[-1] == CARE_OF[1]
     world.run(30)
     assert kept
     assert world.bound[-1] == CARE_OF[1]
@@ -392,4 +397,7 @@ def test_a_correspondent_without_route_optimisation() -> None:
     world.hear(Packet(BindingError(2, IPv6Address("::")).encode(), CN, CARE_OF[0]))
     world.run(0.1)
     assert world.bound == [CARE_OF[0]]
-    assert world.optimiser.settled
+    assert world.optimiser.settled(world.now())
+    assert world.optimiser.next_deadline() is not None
+    world.run(10)
+    assert world.optimiser.next_deadline() is None

@@ -76,10 +76,11 @@ class Lab6(Boxes):
 
     def wire(self, a: str, port: str, at_a: list[str], b: str, at_b: list[str]) -> None:
         """A veth pair whose ends have the same name, and addresses that are not checked."""
-        for name in ("all", "default"):
-            for box in (a, b):
-                switch = f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6"
-                run(*self.inside(box, "sh", "-c", f"echo 0 >{switch}"))
+        for box in (a, b):
+            # A link-local address that is being checked answers and asks nothing for a second.
+            for setting in ("all/disable_ipv6", "default/disable_ipv6", "default/accept_dad"):
+                file = f"/proc/sys/net/ipv6/conf/{setting}"
+                run(*self.inside(box, "sh", "-c", f"echo 0 >{file}"))
         peer = ("type", "veth", "peer", "name", port, "netns", self._names[b])
         self.ip(a, "link", "add", port, *peer)
         for box, addresses in ((a, at_a), (b, at_b)):

@@ -104,6 +104,9 @@ MAX_TOKEN_LIFETIME_S = 210
 MAX_NONCE_LIFETIME_S = 240
 MAX_RR_BINDING_LIFETIME_S = 420
 MAX_RO_FAILURE = 3
+PATIENCE_S = 3.0
+"""So long a change of care-of address waits for a correspondent that knows the one before. Ours:
+time for two lost messages; one that is dead must not keep the node from moving."""
 MAX_UPDATE_RATE = 3
 """Messages of one type to one correspondent within a second."""
 MAX_DELETE_BCE_TIMEOUT_S = 10

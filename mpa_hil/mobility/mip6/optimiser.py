@@ -34,6 +34,7 @@ from mpa_hil.mobility.mip6.numbers import (
     MAX_RR_BINDING_LIFETIME_S,
     MAX_TOKEN_LIFETIME_S,
     MAX_UPDATE_RATE,
+    PATIENCE_S,
     REFUSED,
     ErrorStatus,
     Status,
@@ -80,6 +81,8 @@ class _Peer:
     due_ns: int | None = None
     interval_s: float = 1.0
     failures: int = 0
+    patience_ns: int = 0
+    """So long a change of care-of address waits for it."""
     earliest_ns: int = 0
     """Before this nothing more is sent to it (s11.8)."""
 
@@ -106,12 +109,11 @@ class Optimiser:
             address: _Peer(int.from_bytes(random(2), "big")) for address in correspondents
         }
 
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is under way: each correspondent knows, or has been given up and told so
-        as often as makes sense to wait for."""
-        return all(
-            peer.due_ns is None or (peer.deleting and peer.failures >= MAX_RO_FAILURE)
+    def settled(self, now: Instant) -> bool:
+        """Whether no correspondent sends to a care-of address before, as far as waiting helps: each
+        that may know one has confirmed the present one, has forgotten it, or is silent."""
+        return not any(
+            peer.due_ns is not None and now.monotonic_ns < min(peer.patience_ns, peer.held_until_ns)
             for peer in self._peers.values()
         )
 
@@ -128,6 +130,7 @@ class Optimiser:
         outputs: list[OptimiserOutput] = []
         for address, peer in self._peers.items():
             peer.wanted, peer.failures, peer.deleting = care_of, 0, False
+            peer.patience_ns = now.monotonic_ns + int(PATIENCE_S * NS_PER_S)
             peer.cookies.clear()
             outputs += self._step(address, peer, now)
         return tuple(outputs)
@@ -168,6 +171,8 @@ class Optimiser:
         """Send again, give up, renew, or note a binding's end, whichever is due."""
         outputs: list[OptimiserOutput] = []
         for address, peer in self._peers.items():
+            if peer.patience_ns <= now.monotonic_ns:
+                peer.patience_ns = 0
             if peer.bound is not None and peer.expires_ns <= now.monotonic_ns:
                 outputs += self._leave(address, peer, "the binding ran out")
             if peer.renew_ns is not None and peer.renew_ns <= now.monotonic_ns:
@@ -188,6 +193,7 @@ class Optimiser:
         for peer in self._peers.values():
             times += [due for due in (peer.due_ns, peer.renew_ns) if due is not None]
             times += [peer.expires_ns] if peer.bound is not None else []
+            times += [peer.patience_ns] if peer.patience_ns else []
         return min(times, default=None)
 
     def _step(self, address: IPv6Address, peer: _Peer, now: Instant) -> tuple[OptimiserOutput, ...]:

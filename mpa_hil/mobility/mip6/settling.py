@@ -29,7 +29,7 @@ class Settling:
         """The care-of address, once, when it is bound.
 
         Args:
-            settled: whether the correspondents know it too, or have been given up.
+            settled: whether the correspondents that matter know it too (`Optimiser.settled`).
         """
         if not (self._at_home and settled):
             return None
