@@ -11,7 +11,7 @@ keys the configuration has
         port              7165 (UDP)
         networks          prefixes of that link
         reserved          addresses of the link that no MN may have; its own need not be named
-        protections       ["plain"]; also "esp", "wireguard"
+        protections       ["plain", "esp", "wireguard"]
         check_ms          1000: how long duplicate address detection waits for an owner
         linger_s          5: how long a tunnel outlives its MN's arrival
         mtu               1500, of the way to the MN

@@ -126,7 +126,7 @@ def _reserved(fields: Fields) -> tuple[str, ...]:
 
 def _protections(fields: Fields) -> frozenset[Protect]:
     if not fields.has("protections"):
-        return frozenset((Protect.PLAIN,))
+        return frozenset(Protect)
     names = {protect.name.lower(): protect for protect in Protect}
     found = fields.texts("protections")
     for text in found:

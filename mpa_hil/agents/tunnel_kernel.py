@@ -80,6 +80,13 @@ class TunnelKernel:
         """Taken away but for packets on their way out."""
         self._busy = False
         """Something is to be finished."""
+        self._holding: set[int] = set()
+
+    @property
+    def urgent(self) -> bool:
+        """Whether an MN is between two links. To make or to remove a device takes the kernel some
+        ten milliseconds, in which nothing can be released: that waits meanwhile."""
+        return bool(self._holding)
 
     def act(self, act: Act) -> str:
         """Carry one out; why not, or an empty text."""
@@ -91,6 +98,7 @@ class TunnelKernel:
                     self._restage(held, held.until_ns)
                 held.tunnel.hold()
                 held.used = True
+                self._holding.add(number)
             elif order is Order.BICAST:
                 held = self._tunnels[number]
                 held.tunnel.bicast()
@@ -105,10 +113,12 @@ class TunnelKernel:
                     held.tunnel.hold()  # nothing was announced; both in a row lose nothing either
                 held.tunnel.direct()
                 held.used, held.direct, held.again_ns = True, True, 0
+                self._holding.discard(number)
             elif order is Order.RESUME:
                 held = self._tunnels[number]
                 held.tunnel.resume()
                 self._look_again(held)
+                self._holding.discard(number)
             elif order in (Order.INSTALL, Order.PREPARE):
                 self._install(act.session)
             elif order is Order.MOVE and act.outer is not None:
@@ -160,7 +170,9 @@ class TunnelKernel:
                 with contextlib.suppress(MpaError):
                     self._restage(held, now_ns)
         for number, held in tuple(self._leaving.items()):
-            if held.again_ns <= now_ns:
+            if self.urgent and now_ns < held.until_ns:
+                held.again_ns = now_ns + _AGAIN_NS
+            elif held.again_ns <= now_ns:
                 try:
                     self._settle(number, held, now_ns)
                 except MpaError:
@@ -178,9 +190,11 @@ class TunnelKernel:
         self._route.close()
 
     def _install(self, session: Session) -> None:
-        left = self._leaving.pop(session.number, None)
-        if left is not None:  # its names are needed
-            left.tunnel.remove()
+        for number, left in tuple(self._leaving.items()):
+            # Its names are needed, or what it would remove is also the new one's.
+            if number == session.number or {*left.tunnel.plan.inner} & {*session.wish.inner}:
+                del self._leaving[number]
+                left.tunnel.remove()
         wish = session.wish
         plan = TunnelPlan(
             f"{DEVICE}{session.number}",
@@ -197,6 +211,7 @@ class TunnelKernel:
 
     def _remove(self, number: int) -> None:
         """What waited is given the time to leave, onto the link."""
+        self._holding.discard(number)
         held = self._tunnels.pop(number, None)
         if held is None:
             return
@@ -207,7 +222,6 @@ class TunnelKernel:
             held.tunnel.direct()
         self._look_again(held)
         self._leaving[number] = held
-        self._settle(number, held, time.monotonic_ns())
 
     def _advertise(self, session: Session) -> None:
         """As the router would on its link, so that the MN learns in time what it will find there

@@ -33,11 +33,19 @@ _WRITTEN_FIRST = frozenset((Order.INSTALL, Order.MOVE, Order.REMOVE))
 """What an MN relies on once it is answered, so it is in the file by then. Nothing else is: at the
 switch there is no time, and a session that is not TUNNELLED is not taken up again."""
 
+_PATIENCE_NS = 3_000_000_000
+_PAUSE_S = 0.02
+"""How long, and how often, it is looked whether a new tunnel is in nobody's way."""
+
 Checked = Callable[[Code | None], None]
 
 
 class Kernel(Protocol):
     """What carries orders out: `tunnel_kernel.TunnelKernel`."""
+
+    @property
+    def urgent(self) -> bool:
+        """Whether an MN is between two links: what takes long must wait."""
 
     def act(self, act: Act) -> str:
         """Carry one out; why not, or an empty text."""
@@ -206,6 +214,9 @@ class TunnelService:
         began_ns = time.monotonic_ns()
 
         def checked(fault: Code | None) -> None:
+            if self._kernel.urgent and time.monotonic_ns() - began_ns < _PATIENCE_NS:
+                self._loop.call_later(_PAUSE_S, checked, fault)
+                return
             self._log.checked(session, fault, time.monotonic_ns() - began_ns)
             self._carry_out(self._machine.checked(session, fault, instant()))
             self._arm()

@@ -111,8 +111,8 @@ class TunnelClient:
         """Whether a session is to be kept: what was under way when it was deleted must not make it
         anew."""
         self._refresh_ns: int | None = None
-        self._arrived = -1
-        """Sequence number of the ARRIVED that was prepared last."""
+        self._arrivals: set[int] = set()
+        """Sequence numbers of each ARRIVED that was prepared for this session."""
         self.terms: TunnelTerms | None = None
         """Of the session that stands; None: none does."""
 
@@ -217,7 +217,7 @@ class TunnelClient:
         if self._refresh_ns is not None:
             pause_ns = now.monotonic_ns + int(self._settings.pause_s * NS_PER_S)
             self._refresh_ns = max(self._refresh_ns, pause_ns)
-        self._arrived = sequence_of(arrived)
+        self._arrivals.add(sequence_of(arrived))
         leave = leave_datagram(self._leave_key, mac_of(disable))
         return PreparedSwitch(disable, leave, arrived, enable, delete)
 
@@ -233,7 +233,7 @@ class TunnelClient:
         try:
             if answer.kind != OK:
                 return Ack(False, decode_refusal(answer.values)[0])
-            if answer.sequence == self._arrived:
+            if answer.sequence in self._arrivals:
                 self._refresh_ns = None  # the session ends by itself now
             return Ack(True, drained=is_drained(answer.values))
         except DecodeError:
@@ -245,6 +245,7 @@ class TunnelClient:
         _check(wish)
         self._refresh_ns = None
         self._wanted = True
+        self._arrivals.clear()
         self._source = wish.outer if kind is Kind.CREATE else wish.inner[0]
         spi = 0
         while wish.protect is Protect.ESP and spi < _LOWEST_SPI:
@@ -299,6 +300,8 @@ class TunnelClient:
             self.terms = None
             return (Deleted(),)
         if kind in (Kind.DISABLE, Kind.ENABLE, Kind.ARRIVED):
+            if kind is Kind.ARRIVED:
+                self._refresh_ns = None  # the session ends by itself now
             return (Done(kind, is_drained(values)),)
         assert self._create is not None
         grant, wish = decode_grant(values), self._create.wish

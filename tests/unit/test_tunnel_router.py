@@ -64,6 +64,21 @@ def test_a_switch() -> None:
     assert world.changes[-1].cue is Cue.LINGERED
 
 
+@pytest.mark.parametrize("prepared", [True, False])
+def test_who_has_arrived_refreshes_no_more(prepared: bool) -> None:
+    """Whichever preparation it was that was used."""
+    world, node = made()
+    if prepared:
+        switch = node.prepare()
+        assert node.fire(switch.arrived) == [Ack(True, drained=True)]
+    else:
+        node.does(node.client.order(Kind.ARRIVED, world.now))
+    sent = len(world.wire)
+    world.run(60)
+    assert len(world.wire) == sent
+    assert way(world) == {}
+
+
 def test_the_end_mark_may_come_first() -> None:
     _, node = made()
     switch = node.prepare()

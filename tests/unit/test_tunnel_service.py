@@ -55,6 +55,7 @@ class PaperKernel(KernelModel):
     """As the service wants one."""
 
     fault: Code | None = None
+    urgent = False
 
     def check(self, session: Session, checked: Callable[[Code | None], None]) -> None:
         asyncio.get_running_loop().call_soon(checked, self.fault)
@@ -190,6 +191,22 @@ def test_a_restart(tmp_path: Path, protect: Protect) -> None:
         assert type(said).__name__ == ("Refreshed" if plain else "Created")
         again.close(keep=False)
         assert lab.start().sessions() == []
+
+    in_lab(tmp_path, scenario)
+
+
+def test_nothing_is_made_while_an_mn_is_between_two_links(tmp_path: Path) -> None:
+    """The kernel takes its time to make a device, and could release nothing meanwhile."""
+
+    async def scenario(lab: Lab) -> None:
+        service = lab.start()
+        service.key_added(KEY, "mn@home.example")
+        lab.kernel.urgent = True
+        asyncio.get_running_loop().call_later(0.1, setattr, lab.kernel, "urgent", False)
+        began = asyncio.get_running_loop().time()
+        assert isinstance(await lab.create(), Created)
+        assert asyncio.get_running_loop().time() - began > 0.09
+        service.close(keep=False)
 
     in_lab(tmp_path, scenario)
 
