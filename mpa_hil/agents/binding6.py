@@ -121,8 +121,11 @@ class Binding6:
         """
         self._path.stage(care_of)
 
-    def register(self, care_of: IPv6Address) -> None:
+    def register(self, care_of: IPv6Address, *, at_once: bool = False) -> None:
         """Tell the home agent, and then the correspondents, of a care-of address.
+
+        Args:
+            at_once: send from it now already, not first when the home agent has answered.
 
         Raises:
             MachineError: the kernel refused.
@@ -131,6 +134,7 @@ class Binding6:
         alone = care_of not in self._path.tunnels
         if alone:
             self._path.stage(care_of)
+        if alone or at_once:
             self._path.turn(care_of)
             self._carry_out(self._optimiser.abandon())
         self._settling.begin(care_of, alone=alone)

@@ -28,7 +28,7 @@ from mpa_hil.agents.loop import Loop
 from mpa_hil.agents.mip6_telling import say_bindings, tell
 from mpa_hil.agents.stdio import Console, Json, main
 from mpa_hil.kernel.mip6_xfrm import REPORTS, parse_report
-from mpa_hil.kernel.mobile_ip6 import CorrespondentPath6
+from mpa_hil.kernel.mobile_ip6_direct import CorrespondentPath6
 from mpa_hil.kernel.mobility_socket import MobilitySocket
 from mpa_hil.kernel.state import Ledger
 from mpa_hil.kernel.xfrm import XfrmSocket
