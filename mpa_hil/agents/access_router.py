@@ -96,7 +96,7 @@ async def _with_tunnels(
 ) -> None:
     keep = False
     with contextlib.ExitStack() as stack:
-        watch = TunnelWatch(wanted.interface, wanted.store)  # forks: before there are threads
+        watch = TunnelWatch(wanted.interface)  # forks: before there are threads
         stack.callback(watch.dismiss)
         kernel = TunnelKernel(wanted.interface, wanted.networks, wanted.check_ms)
         stack.callback(lambda: kernel.close(keep))

@@ -129,7 +129,7 @@ class TunnelKernel:
                 self._advertise(act.session)
         except KeyError:
             return f"there is no tunnel {number}"
-        except (MpaError, ValueError) as error:
+        except (MpaError, ValueError, OSError) as error:
             return str(error)
         return ""
 

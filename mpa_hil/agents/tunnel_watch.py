@@ -2,19 +2,17 @@
 
 Tunnels, routes, proxies and held packets are the kernel's: they outlive the process. That is good
 while another one takes its place soon, and so a guardian waits a while before it tidies up; what
-is held waits no longer than that. The file of sessions is locked by whoever is the agent.
+is held waits no longer than that.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
+import errno
 import re
 import socket
 import struct
 import time
-from pathlib import Path
 
 from mpa_hil.agents.guardian import Guardian
 from mpa_hil.errors import LocalError
@@ -31,7 +29,7 @@ from mpa_hil.kernel.netlink import (
 )
 from mpa_hil.kernel.objects import ROUTE_PROTOCOL
 from mpa_hil.kernel.xfrm import XfrmSocket
-from radios.errors import MpaError
+from radios.errors import MachineError, MpaError
 
 _DEVICE = re.compile(r"mpa[tqr][0-9]+")
 """The names of all devices that `tunnel_kernel` makes."""
@@ -50,22 +48,23 @@ _NDA_DST, _NDA_PROTOCOL = 1, 12
 class TunnelWatch:
     """The lock and the guardian of one agent; sweeps first. Make it before there are threads.
 
+    The lock is a name in the network namespace (an abstract Unix socket): whoever has it is the one
+    agent there.
+
     Args:
         interface: the link.
-        store: the file of sessions; None: the guardian tidies up at once.
 
     Raises:
-        LocalError: another agent has the file.
+        LocalError: another agent runs in this namespace.
         MachineError: not root, or no such interface.
     """
 
-    def __init__(self, interface: str, store: Path | None) -> None:
+    def __init__(self, interface: str) -> None:
         self._interface = interface
-        self._path = None if store is None else store.with_suffix(".lock")
-        self._lock = -1 if self._path is None else _locked(self._path, _LOCK_S)
+        self._lock = _locked(_LOCK_S)
+        if self._lock is None:
+            raise LocalError("another access router's agent runs in this network namespace")
         try:
-            if self._path is not None and self._lock < 0:
-                raise LocalError("another agent has it", where=str(store))
             self.swept = sweep(interface)
             """Devices that an agent before this one had left."""
             self._guardian = Guardian(self._tidy)
@@ -80,21 +79,23 @@ class TunnelWatch:
 
     def _tidy(self) -> None:
         """In the guardian, when the agent was killed."""
-        if self._path is not None:
-            self._release()
-            limit = time.monotonic() + _PATIENCE_S
-            while time.monotonic() < limit:
-                lock = _locked(self._path, 0)
-                if lock < 0:
-                    return  # another agent is there
-                os.close(lock)
-                time.sleep(_PAUSE_S)
-        sweep(self._interface)
+        self._release()
+        limit = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < limit:
+            lock = _locked(0)
+            if lock is None:
+                return  # another agent is there
+            lock.close()
+            time.sleep(_PAUSE_S)
+        lock = _locked(0)
+        if lock is not None:  # none begins now
+            sweep(self._interface)
+            lock.close()
 
     def _release(self) -> None:
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
 
 def sweep(interface: str) -> int:
@@ -148,20 +149,20 @@ def _proxies(route: RouteSocket, index: int, family: int) -> list[bytes]:
     return found
 
 
-def _locked(path: Path, patience_s: float) -> int:
-    """A descriptor that holds the lock; negative: somebody else does."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise LocalError(f"it cannot be made: {error.strerror}", where=str(path)) from error
+def _locked(patience_s: float) -> socket.socket | None:
+    """The lock, until it is closed; None: somebody else has it."""
+    lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     limit = time.monotonic() + patience_s
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= limit:
-                os.close(descriptor)
-                return -1
-            time.sleep(_PAUSE_S)
+            lock.bind("\0mpa access router")
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < limit:
+                time.sleep(_PAUSE_S)
+                continue
+            lock.close()
+            if error.errno == errno.EADDRINUSE:
+                return None
+            raise MachineError(f"no lock: {error.strerror}", where="access router") from error
         else:
-            return descriptor
+            return lock
