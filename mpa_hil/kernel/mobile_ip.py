@@ -197,6 +197,7 @@ class MobileNodePath:
         self._home = home_address
         self._agent = home_agent
         self._mtu = mtu
+        sweep(state.route)
         self._receivers = Receivers(state, home_address)
         self._tunnels: set[IPv4Address] = set()
         self._networks = tuple(correspondents)

@@ -230,6 +230,7 @@ class MobileNodePath6:
         correspondents: Iterable[IPv6Network] = (),
         mtu: int = 1460,
     ) -> None:
+        sweep(state.route)
         self._state = state
         self._transforms = transforms
         self._home = home_address

@@ -20,7 +20,7 @@ ROUTER = "2001:db8:a::1"
 CARE_OF = [f"2001:db8:a::{last}" for last in range(7, 12)]
 SHOWS = (
     ("-o", "-6", "addr", "show", "scope", "global"),
-    ("-6", "route", "show", "table", "all"),
+    ("-6", "route", "show", "table", "all", "proto", "109"),
     ("-6", "rule", "show"),
     ("-6", "neigh", "show", "proxy"),
     ("xfrm", "state"),
