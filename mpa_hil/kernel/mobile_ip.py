@@ -65,7 +65,7 @@ class HomeAgentPath:
         """Home address by care-of address: the kernel has one device for a pair of ends."""
         self._receivers = Receivers(state, address)
         self.arp = ArpSocket(home_interface)
-        sweep(state.route)
+        sweep(state.route, 4)
         state.set("net/ipv4/ip_forward", "1")
         # The kernel answers for others only after a random wait of up to this (0.8 s by default).
         state.set(f"net/ipv4/neigh/{home_interface}/proxy_delay", "0")
@@ -197,7 +197,7 @@ class MobileNodePath:
         self._home = home_address
         self._agent = home_agent
         self._mtu = mtu
-        sweep(state.route)
+        sweep(state.route, 4)
         self._receivers = Receivers(state, home_address)
         self._tunnels: set[IPv4Address] = set()
         self._networks = tuple(correspondents)

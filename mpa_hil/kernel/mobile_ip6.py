@@ -85,7 +85,7 @@ class HomeAgentPath6:
         self._mtu = mtu
         self._served: dict[IPv6Address, _Served] = {}
         self._users: dict[IPv6Address, IPv6Address] = {}
-        sweep(state.route)
+        sweep(state.route, 6)
         state.set("net/ipv6/conf/all/forwarding", "1")
         # For all: only then does it answer those, too, who ask the home address itself whether it
         # is still there (they have the home agent's link-layer address for it).
@@ -230,7 +230,7 @@ class MobileNodePath6:
         correspondents: Iterable[IPv6Network] = (),
         mtu: int = 1460,
     ) -> None:
-        sweep(state.route)
+        sweep(state.route, 6)
         self._state = state
         self._transforms = transforms
         self._home = home_address

@@ -59,7 +59,11 @@ _NEW_RULE, _DEL_RULE = 32, 33
 _TO_TABLE = 1
 _RULE = struct.Struct("=BBBBBBBBI")
 _IFLA_IFNAME = 3
-_TUNNEL_NAME = re.compile(TUNNEL_PREFIX + "[0-9a-f]{8,9}")
+_TUNNEL_NAMES = {
+    4: re.compile(TUNNEL_PREFIX + "[0-9a-f]{8,9}"),
+    6: re.compile(TUNNEL_PREFIX + "x[0-9a-f]{8,9}"),
+}
+"""By IP version: the agents of both may share a box."""
 _LOOSE = "2"
 _STRICT = "1"
 _CONF = Path("/proc/sys/net/ipv4/conf")
@@ -123,8 +127,11 @@ class DestinationRule:
         return message(kind, flags, body)
 
 
-def sweep(route: RouteSocket) -> tuple[str, ...]:
+def sweep(route: RouteSocket, version: int) -> tuple[str, ...]:
     """Remove the tunnels that a killed predecessor left, and their routes with them.
+
+    Args:
+        version: of the IP whose mobility it served.
 
     Returns:
         their names.
@@ -133,7 +140,7 @@ def sweep(route: RouteSocket) -> tuple[str, ...]:
     listing = message(_GET_LINK, DUMP, LINK_HEAD.pack(0, 0, 0, 0, 0))
     for entry in route.dump(listing, "interfaces"):
         name = attributes(entry[LINK_HEAD.size :]).get(_IFLA_IFNAME, b"").rstrip(b"\0").decode()
-        if not _TUNNEL_NAME.fullmatch(name):
+        if not _TUNNEL_NAMES[version].fullmatch(name):
             continue
         try:
             route.request(link_removal(name), f"remove {name}")
@@ -187,5 +194,6 @@ def _filter(scope: str) -> str:
 
 def tunnel_name(address: IpAddress) -> str:
     """A name for the tunnel device of an address."""
-    number = int(address) if address.version == 4 else crc32(address.packed)
-    return f"{TUNNEL_PREFIX}{number:08x}"
+    if address.version == 4:
+        return f"{TUNNEL_PREFIX}{int(address):08x}"
+    return f"{TUNNEL_PREFIX}x{crc32(address.packed):08x}"
