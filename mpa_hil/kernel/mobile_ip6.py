@@ -85,6 +85,7 @@ class HomeAgentPath6:
         self._mtu = mtu
         self._served: dict[IPv6Address, _Served] = {}
         self._users: dict[IPv6Address, IPv6Address] = {}
+        self._names: set[str] = set()
         sweep(state.route, 6)
         state.set("net/ipv6/conf/all/forwarding", "1")
         # For all: only then does it answer those, too, who ask the home address itself whether it
@@ -142,9 +143,8 @@ class HomeAgentPath6:
             self._drop(other, care_of)
         if len(served.names) == _SLOTS:
             self._drop(home, next(iter(served.leave_ns or served.names)))
-        taken = set(served.names.values())
         names = (f"{tunnel_name(home)}{slot:x}" for slot in range(_SLOTS))
-        name = next(name for name in names if name not in taken)
+        name = next(name for name in names if name not in self._names)
         self._state.apply(Encapsulation(name, self._address, care_of, _INSIDE, self._mtu))
         try:
             raise_quietly(self._state, name, ipv6=True)
@@ -155,6 +155,7 @@ class HomeAgentPath6:
             raise
         # The primary one stays the last.
         served.names = {care_of: name, **served.names}
+        self._names.add(name)
         self._users[care_of] = home
         return name
 
@@ -204,7 +205,9 @@ class HomeAgentPath6:
         served = self._served[home]
         self._users.pop(care_of, None)
         served.leave_ns.pop(care_of, None)
-        self._state.remove(("link", served.names.pop(care_of)))
+        name = served.names.pop(care_of)
+        self._names.discard(name)
+        self._state.remove(("link", name))
 
 
 class MobileNodePath6:
