@@ -59,6 +59,7 @@ class HandoverShell(AheadSteps):
         super().__init__(target, own)
         self._machine = Handover(target.options)
         self._timer: asyncio.TimerHandle | None = None
+        self._told_through = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._acts: dict[type[do.Action], Callable[..., None]] = {
             do.Authenticate: self._authenticate,
@@ -215,7 +216,7 @@ class HandoverShell(AheadSteps):
 
     def _release_uplink(self, _: do.ReleaseUplink) -> None:
         self._tunnel().release()
-        self._own.node.through()
+        self._through()
 
     def _turn_back(self, _: do.TurnBack) -> None:
         self._tunnel().back()
@@ -270,6 +271,7 @@ class HandoverShell(AheadSteps):
 
     def _notify_serving(self, _: do.NotifyServing) -> None:
         """The pre-authentication process tells B's agent as soon as it sees the new link."""
+        self._through()
         self.later(Event.SERVING)
 
     def _drop_old(self, _: do.DropOld) -> None:
@@ -283,6 +285,12 @@ class HandoverShell(AheadSteps):
     def _finished(self, action: do.Finished) -> None:
         self.marks()
         self._own.node.over(action)
+
+    def _through(self) -> None:
+        """Packets pass both ways; with a tunnel as soon as it is left, else once all is bound."""
+        if not self._told_through:
+            self._told_through = True
+            self._own.node.through()
 
     def _tunnel(self) -> NodeTunnel:
         assert self._pht is not None

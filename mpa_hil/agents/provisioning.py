@@ -23,7 +23,7 @@ from mpa_hil.tunnel.node import NodeSettings, TunnelClient
 
 Output = configuration.Output | tunnel.NodeOutput
 _FAREWELL_S = 2.0
-_TUNNEL = NodeSettings(timing=Timing(give_up_ms=1500.0), refresh_s=1.0, pause_s=1.0)
+_TUNNEL = NodeSettings(timing=Timing(give_up_ms=2500.0), refresh_s=1.0, pause_s=1.0)
 """A dead access router is found out before its guardian clears the kernel behind it."""
 
 
