@@ -3,7 +3,7 @@
 .POSIX:
 .SUFFIXES:
 .PHONY: help setup setup-test demo test check test-pure test-fuzz test-wired test-lab test-radio \
-	fuzz campaign bench-aa clean
+	fuzz campaign bench-aa bench-tunnel clean
 
 PYTHON = python3
 TIERS = .venv/bin/python -m tests.tiers
@@ -18,6 +18,7 @@ help:
 	@echo 'make campaign    attacks and faults in full, instead of a tenth'
 	@echo 'make test-radio  on real radios: MPA_HIL_RADIOS="wlan1 wlan2" make test-radio'
 	@echo 'make bench-aa    the authentication agent beside FreeRADIUS: rate, latency, memory'
+	@echo 'make bench-tunnel  handover tunnels, plain, ESP, WireGuard: throughput, latency, a thousand'
 	@echo 'make clean       remove .venv/ and caches in this folder; runs/ stays'
 
 setup:
@@ -49,6 +50,9 @@ campaign: setup-test
 
 bench-aa: setup-test
 	@mkdir -p runs && .venv/bin/python -m tests.bench.aa --output runs/bench-aa.json
+
+bench-tunnel: setup-test
+	@mkdir -p runs && .venv/bin/python -m tests.bench.tunnel --output runs/bench-tunnel.json
 
 test-wired: setup-test
 	@$(TIERS) wired

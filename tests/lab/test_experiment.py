@@ -26,6 +26,8 @@ PROJECT = Path(__file__).parents[2]
 LABS = PROJECT / "lab_configs"
 BOUND_S = 900
 GUEST = ("--rig", "guest", "--clock", "virtual")
+OVER_FLOOR_MS = 3.0
+"""What MPA's blackout may be above the floor's of the same run; docs/handover.md has what it is."""
 FLOOR_MS = 13.0
 """What the bare switch may cost at most at 2 ms spacing."""
 
@@ -65,8 +67,8 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def main(place: Path) -> Summary:
-    """The main job but for MPA, which has its own tests: the null runs and the control too."""
-    schemes = ("reactive", "reactive-tuned", "l2-floor")
+    """The main job but for level 1, which has its own tests: null runs and controls too."""
+    schemes = ("reactive", "reactive-tuned", "mpa", "l2-floor")
     chosen = (word for scheme in schemes for word in ("--scheme", scheme))
     return figures(run("two_domains.toml", place / "main", *chosen))
 
@@ -113,7 +115,7 @@ def test_tuning_removes_the_scan_and_the_conflict_check(main: Summary) -> None:
     assert tuned["eap"]["round_trips"] == 4, "another operator's network: no key applies there"
 
 
-@pytest.mark.parametrize("scheme", ["reactive", "reactive-tuned", "l2-floor"])
+@pytest.mark.parametrize("scheme", ["reactive", "reactive-tuned", "mpa", "l2-floor"])
 def test_phases_add_up_to_the_total(main: Summary, scheme: str) -> None:
     phases = dict(one(main, scheme)["phases_ms"])
     total = phases.pop("total")
@@ -171,7 +173,8 @@ def packets(path: Path) -> list[dict[str, str]]:
 def far(place: Path) -> Summary:
     """The home network 100 ms away, and keys for the captures."""
     keys = ("--set", "capture.keys=true")
-    return figures(run("far_home.toml", place / "far", "--scheme", "reactive-tuned", *keys))
+    schemes = ("--scheme", "reactive-tuned", "--scheme", "mpa")
+    return figures(run("far_home.toml", place / "far", *schemes, *keys))
 
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark: make setup-test")
@@ -193,6 +196,26 @@ def test_a_far_home_costs_its_round_trips(main: Summary, far: Summary) -> None:
     assert far_ms["eap"] - near_ms["eap"] == pytest.approx(4 * further_ms, abs=further_ms / 4)
     assert far_ms["binding"] - near_ms["binding"] == pytest.approx(further_ms, abs=2)
     assert far_ms["scan"] == pytest.approx(near_ms["scan"], abs=10)
+
+
+def test_mpa_loses_nothing_and_costs_the_switch_alone(main: Summary) -> None:
+    """RFC 6252 s6.3, by ESP: what is lost, doubled or overtaken is nothing, of any flow."""
+    mpa, floor, reactive = (one(main, scheme) for scheme in ("mpa", "l2-floor", "reactive"))
+    for direction in ("downlink", "uplink"):
+        for flow in mpa["flows"].values():
+            assert flow[direction]["lost"] == 0
+            assert flow[direction]["duplicated"] == 0
+            assert flow[direction]["reordered"] == 0
+        assert mpa["gap_ms"][direction] <= floor["gap_ms"][direction] + OVER_FLOOR_MS
+        assert reactive["gap_ms"][direction] >= 50 * mpa["gap_ms"][direction]
+    assert set(mpa["preparation_ms"]) >= {"authentication", "configuration", "tunnel", "binding"}
+
+
+def test_a_far_home_costs_mpa_nothing(main: Summary, far: Summary) -> None:
+    near, away = one(main, "mpa"), one(far, "mpa")
+    for direction in ("downlink", "uplink"):
+        assert away["gap_ms"][direction] == pytest.approx(near["gap_ms"][direction], abs=2)
+        assert away["lost"][direction] == 0
 
 
 class TestTheFolder:
