@@ -78,4 +78,4 @@ class HoldDevice:
 
     def remove(self) -> None:
         """The pair and all on it go; what waits is dropped."""
-        self._state.remove(self._pair.key)
+        self._state.retire(self._pair.key)

@@ -11,13 +11,14 @@ end, and a filter there sends it on to the link, or into the tunnel when the swi
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from mpa_hil.kernel.filters import Match
 from mpa_hil.kernel.hold import Backlog
 from mpa_hil.kernel.holding import HoldDevice
-from mpa_hil.kernel.netlink import interface_index
+from mpa_hil.kernel.netlink import NetlinkError, interface_index
 from mpa_hil.kernel.objects import (
     IpAddress,
     KernelObject,
@@ -220,6 +221,11 @@ class RouterTunnel:
         standing: tuple[KernelObject, ...] = (*self._proxies, *self._into_hold)
         for each in standing:
             self._state.remove(each.key)
+        if self._hold is not None:
+            # The ledger knows the routes as they were made; they may have been turned since.
+            with contextlib.suppress(NetlinkError):
+                gone = [route.remove() for route in self._into_hold]
+                self._state.route.request(b"".join(gone), "routes to the hold device", len(gone))
         if self._hold is not None:
             self._hold.remove()
             self._hold = None

@@ -10,6 +10,7 @@ from typing import Self
 
 from mpa_hil.kernel.netlink import ABSENT, NetlinkError, NetlinkSocket, NoInterface, RouteSocket
 from mpa_hil.kernel.objects import KernelObject
+from mpa_hil.kernel.retirement import Retirement
 from radios.errors import MachineError
 
 _SYSCTL = Path("/proc/sys")
@@ -113,11 +114,14 @@ class Ledger:
         first: MachineError | None = None
         for key in reversed(tuple(self._objects)):
             try:
-                self.remove(key)
+                self._take_out(key)
             except MachineError as error:
                 first = first or error
         if first is not None:
             raise first
+
+    def _take_out(self, key: Hashable) -> None:
+        self.remove(key)
 
     def _replace(self, wanted: KernelObject) -> None:
         change = wanted.replace()
@@ -133,6 +137,36 @@ class KernelState(Ledger):
         super().__init__(route)
         self.route = route
         self._settings: dict[str, str] = {}
+        self._retirement = Retirement()
+
+    def apply(self, wanted: KernelObject) -> None:
+        """See `Ledger.apply`; for the name of a device that is going, it waits."""
+        if name := _device(wanted.key):
+            self._retirement.wait(name)
+        super().apply(wanted)
+
+    def retire(self, key: Hashable) -> None:
+        """Take out the device under `key` without waiting until it is gone; nothing there is fine.
+
+        Whatever would need its name waits, and so does `close`.
+        """
+        if self._objects.pop(key, None) is not None:
+            self._retirement.retire(_device(key))
+
+    def _take_out(self, key: Hashable) -> None:
+        """At the end: all devices at once."""
+        if _device(key):
+            self.retire(key)
+        else:
+            self.remove(key)
+
+    def settled(self) -> None:
+        """Wait until what was retired is gone.
+
+        Raises:
+            MachineError: the kernel refused.
+        """
+        self._retirement.wait()
 
     def set(self, name: str, value: str) -> None:
         """Write a sysctl of this namespace, such as `net/ipv4/ip_forward`; `close` restores it.
@@ -162,8 +196,16 @@ class KernelState(Ledger):
         try:
             super().close()
         finally:
+            self._retirement.close()
             for name, value in self._settings.items():
                 path = _SYSCTL / name
                 if path.exists():
                     path.write_text(value)
             self._settings.clear()
+
+
+def _device(key: Hashable) -> str:
+    """The device that a key is of, or nothing."""
+    if isinstance(key, tuple) and key[0] == "link":
+        return str(key[1])
+    return ""

@@ -84,7 +84,7 @@ class TunnelEnd:
 
     def remove(self) -> None:
         """Device, filters and keys go; repeatable."""
-        self._state.remove(self._device().key)
+        self._state.retire(self._device().key)
         if self._esp is not None:
             _with_xfrm(self._esp, add=False)
             self._esp = None

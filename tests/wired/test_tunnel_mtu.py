@@ -65,7 +65,8 @@ def test_sweep(lab: TunnelLab, kind: str, outer: int, version: int, narrow: int)
     narrowed(lab, narrow)
     router, node = lab.ends(kind, outer, (version,))
     lab.create(router, node)
-    fits = tunnel_mtu(outer, router.plan.protection, narrow)
+    # WireGuard has its own packets cut where the path is narrow, and tells nobody.
+    fits = tunnel_mtu(outer, router.plan.protection, 1500 if kind == "wireguard" else narrow)
     try:
         flow = Flow(lab, NEW[version])
         flow.settle()
@@ -77,6 +78,8 @@ def test_sweep(lab: TunnelLab, kind: str, outer: int, version: int, narrow: int)
             to = str(address), receiver.getsockname()[1]
             sender.connect(to)
             discover(sender, version, _ALWAYS)
+            if kind == "wireguard" and narrow < 1500:  # its end learns about the path first
+                soon(came, sender, arrived, fits - HEADERS[version])
             for size in (1280, fits - 1, fits):
                 assert sent(sender, size - HEADERS[version]), (size, fits)
                 assert [len(each) for each in arrived(1)] == [size - HEADERS[version]]

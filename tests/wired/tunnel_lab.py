@@ -251,6 +251,8 @@ class TunnelLab(Boxes):
             router.remove()
         with self.inside_of("mn"):
             node.remove()
+        for box in ("b", "mn"):
+            self.state(box).settled()
 
     def kernel(self, box: str) -> list[str]:
         """All that an agent might leave in a box's kernel."""
