@@ -208,9 +208,8 @@ def access_router(tunnels: TunnelLab, folder: Path) -> Iterator[AccessRouterLab]
     finally:
         if lab.line is not None:
             lab.line.close()
-        if lab.agent is not None:
-            lab.agent.process.kill()
-            lab.agent.process.wait(PATIENCE_S)
+        if lab.agent is not None and lab.agent.process.poll() is None:
+            assert lab.agent.end() == 0
 
 
 def _place(endpoint: Endpoint) -> tuple[str, int]:
