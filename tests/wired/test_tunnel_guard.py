@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tunnel_lab import CN, NEW, OLD, ROUTER_B, Flow, TunnelLab, datagram, encapsulated, has
 
 from mpa_hil.kernel.tunnel_plan import Esp
+from mpa_hil.kernel.xfrm import REQUEST_ID
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces")
 
@@ -109,6 +110,7 @@ def test_another_nodes_keys_do_not_open_it(lab: TunnelLab, version: int) -> None
         flow.settle()
         far = CN[version], flow.far.getsockname()[1]
         words = "xfrm state add src 10.0.2.254 dst 10.0.2.1 proto esp spi 0x9009 mode transport"
+        words += f" reqid {REQUEST_ID}"
         key = bytes(range(100, 120))
         aead = ("aead", "rfc4106(gcm(aes))", f"0x{key.hex()}", "128", "flag", "esn")
         window = ("replay-window", "64")
