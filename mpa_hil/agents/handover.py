@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from mpa_hil.agents import tunnel_plans as plans
 from mpa_hil.agents.handover_ahead import TUNNEL, AheadSteps, Self, Target
@@ -22,6 +22,8 @@ from mpa_hil.kernel.node_tunnel import NodeTunnel
 from mpa_hil.mobility.interface import Address
 from radios.errors import MpaError
 
+_QUIET_S = 1.0
+"""For the router to hold before a scan; a lost datagram is repeated meanwhile."""
 _REHEARSALS = 8
 _ALL_GOES_WELL = (
     Event.PREPARE,
@@ -36,6 +38,9 @@ _ALL_GOES_WELL = (
     Event.PORT_OPEN,
     Event.ARRIVED,
 )
+_CALM_S = 0.2
+"""From arrival to the end of tunnel and hold devices at both ends. What was held leaves in a burst,
+and a packet that the kernel still has in its backlog when its path is turned would be overtaken."""
 _WAITING_S = 0.003
 """Until it is looked again whether packets still wait; they leave within a packet's time."""
 
@@ -180,6 +185,28 @@ class HandoverShell(AheadSteps):
         if self._path is not None:
             self._path.prepare()
 
+    async def quietly(self, work: Awaitable[object]) -> None:
+        """Do something for which the radio leaves its channel, with packets held at the next router
+        meanwhile (RFC 6252 s7.6.3); the node's own wait in its radio anyway.
+
+        Those that the present access point has in hand when the radio goes would be lost. Without
+        a router that holds there is nothing to be done about that.
+        """
+        path, holds = self._path, bool(self.target.options.hold)
+        if path is None or not holds:
+            await work
+            return
+        path.prepare()
+        held: asyncio.Future[bool] = self._loop.create_future()
+        path.hold(held.set_result, _QUIET_S, self.round_trip_ns / 1e9)
+        await held
+        try:
+            await work
+        finally:
+            resumed: asyncio.Future[bool] = self._loop.create_future()
+            path.resume(resumed.set_result)
+            await resumed
+
     def _prepare_switch(self, _: do.PrepareSwitch) -> None:
         self.restage()
         self.later(Event.STAGED)
@@ -232,10 +259,13 @@ class HandoverShell(AheadSteps):
             self._has_settled()
         else:
             self._settling = True
-            self._again(self._pht.settle, self._has_settled)
+            self._loop.call_later(_CALM_S, self._again, self._pht.settle, self._has_settled)
 
     def _has_settled(self) -> None:
         self._settling, self._settled = False, True
+        if self._deleting:
+            self._deleting = False
+            self._provisioning().delete()
         self._layer3.adopt(self._new, self)
         self._provisioning().move(self._new)
         self.later(Event.SETTLED)

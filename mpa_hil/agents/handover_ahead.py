@@ -101,7 +101,7 @@ class AheadSteps:
         assert own.layer3.address is not None
         self._old: Address = own.layer3.address
         self._secret = b""
-        self._settling = self._settled = False
+        self._settling = self._settled = self._deleting = False
 
     def feed(self, event: Event, cause: str = "") -> None:
         """Something happened."""
@@ -182,13 +182,17 @@ class AheadSteps:
             self._pht = None
 
     def _delete_tunnel(self, _: do.DeleteTunnel) -> None:
-        """After the move this end goes by itself as it settles, and its addresses stay."""
+        """After the move this end goes by itself as it settles, and its addresses stay; the other
+        end goes after it."""
         if not (self._settling or self._settled):
             self._remove_tunnel()
         elif self._path is not None:
             self._path.close()
             self._path = None
-        self._provisioning().delete()
+        if self._settling:
+            self._deleting = True
+        else:
+            self._provisioning().delete()
 
     def _on_agents(self, output: Output) -> None:
         """What configuration agent and access router answered."""

@@ -169,7 +169,9 @@ class MobileNodeProcess:
         fields.done()
         if hold:
             self._prepare_hold(plan)
-        if fresh:
+        if fresh and self._mpa is not None:
+            await self._mpa.quietly(supplicant.scan_and_wait(scan))
+        elif fresh:
             await supplicant.scan_and_wait(scan)
         else:
             await supplicant.bss_flush()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -120,6 +121,13 @@ class Moving:
         self._shell.marks()
         if isinstance(end, do.Finished):
             raise RemoteError(f"the handover was given up: {end.cause}", where=target.realm)
+
+    async def quietly(self, work: Awaitable[object]) -> None:
+        """Do something for which the radio leaves its channel; see `HandoverShell.quietly`."""
+        if self._shell is not None:
+            await self._shell.quietly(work)
+        else:
+            await work
 
     def restage(self) -> None:
         """Make datagrams and commands of the switch anew, shortly before it."""

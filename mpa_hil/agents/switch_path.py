@@ -112,9 +112,9 @@ class SwitchPath:
         self._drained = drained
         self._ask("arrived", self._inner, _ARRIVE_RETRY_S, bound_s, ended)
 
-    def resume(self) -> None:
-        """Have the router send what it held through the tunnel; nobody waits for it."""
-        self._ask("enable", self._outer, _RESUME_RETRY_S, _RESUME_BOUND_S, lambda _: None)
+    def resume(self, ended: Callable[[bool], None] = lambda _: None) -> None:
+        """Have the router send what it held through the tunnel."""
+        self._ask("enable", self._outer, _RESUME_RETRY_S, _RESUME_BOUND_S, ended)
 
     def close(self) -> None:
         """Ask no more; close the sockets."""

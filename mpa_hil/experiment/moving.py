@@ -17,6 +17,7 @@ from mpa_hil.lab.agents import Agent
 from mpa_hil.lab.builder import Lab
 from mpa_hil.scenario import (
     L2Floor,
+    Mpa,
     MpaLevel1,
     MpaLevel2,
     Reactive,
@@ -41,6 +42,8 @@ _SWITCH_LEAD_US = 4800
 """From the decision to the association request of a held switch in the guest: 0.8 ms to hold, 2.2
 to leave, 1.0 to authenticate beside 1 kHz of probes; the rest is margin. A request that misses its
 tick waits for the next. See `mpa_hil.agents.mobile_node`."""
+_TUNNEL_LEAD_US = 4300
+"""The same for a switch behind a tunnel, besides the round trip to the router that holds."""
 _PREPARED_LEAD_US = 4000
 """The same where nothing is held."""
 
@@ -164,4 +167,6 @@ async def _arm(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, wanted: Swit
 def _lead_us(lab: Lab, chosen: Reactive | L2Floor) -> int:
     if lab.floor:
         return _SWITCH_LEAD_US
+    if isinstance(chosen, Mpa):
+        return _TUNNEL_LEAD_US
     return _PREPARED_LEAD_US if isinstance(chosen, MpaLevel1) else 0
