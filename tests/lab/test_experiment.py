@@ -26,8 +26,10 @@ PROJECT = Path(__file__).parents[2]
 LABS = PROJECT / "lab_configs"
 BOUND_S = 900
 GUEST = ("--rig", "guest", "--clock", "virtual")
-OVER_FLOOR_MS = 3.0
-"""What MPA's blackout may be above the floor's of the same run; docs/handover.md has what it is."""
+TICK_MS = 4.0
+"""Of the guest's kernel; an association request that misses one waits for the next."""
+OVER_FLOOR_MS = 2.5 + TICK_MS
+"""What MPA's blackout may be above the floor's of the same run; docs/lab.md has what it is."""
 FLOOR_MS = 13.0
 """What the bare switch may cost at most at 2 ms spacing."""
 
@@ -214,7 +216,7 @@ def test_mpa_loses_nothing_and_costs_the_switch_alone(main: Summary) -> None:
 def test_a_far_home_costs_mpa_nothing(main: Summary, far: Summary) -> None:
     near, away = one(main, "mpa"), one(far, "mpa")
     for direction in ("downlink", "uplink"):
-        assert away["gap_ms"][direction] == pytest.approx(near["gap_ms"][direction], abs=2)
+        assert away["gap_ms"][direction] == pytest.approx(near["gap_ms"][direction], abs=TICK_MS)
         assert away["lost"][direction] == 0
 
 
