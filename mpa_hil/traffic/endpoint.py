@@ -9,10 +9,10 @@ raw bytes, and all decoding is left to `mpa_hil.traffic.records`.
 Configuration is one JSON object, as the only argument or as the first line of standard input::
 
     {"host": "mn", "output": "/run/mn/flows.bin",
-     "send": [{"flow": "voice-up", "local": "10.0.0.9", "remote": "10.9.0.2", "port": 40000,
+     "send": [{"flow": "voice-up", "local": "10.0.0.9", "remote": "10.9.0.2", "port": 20000,
                "local_port": 0, "ssrc": 1, "payload_type": 0, "clock_hz": 8000, "tos": 0,
                "spacing_ns": 20000000, "payload_bytes": 160, "start_ns": null, "count": null}],
-     "receive": [{"address": "0.0.0.0", "port": 40001}],
+     "receive": [{"address": "0.0.0.0", "port": 20001}],
      "realtime": false}
 
 ``start_ns`` is on this host's CLOCK_MONOTONIC; null waits for the ``start`` command. ``count``

@@ -17,9 +17,10 @@ from mpa_hil.traffic.codecs import Codec
 Direction = Literal["downlink", "uplink"]
 Address = IPv4Address | IPv6Address
 
-FIRST_PORT = 40_000
-"""Above what daemons of a lab listen on, below Linux' ephemeral ports' usual end. Streams and
-downloads are numbered apart: UDP and TCP do not share ports."""
+FIRST_PORT = 20_000
+"""Above what daemons of a lab listen on, below Linux' ephemeral ports: a sender's own port must
+never be one that is to be received at. Streams and downloads are numbered apart: UDP and TCP do not
+share ports."""
 RATE_MBIT = 4.0
 """Of a download that does not say: four voice calls at 1 ms beside it, and the guest keeps up."""
 

@@ -8,7 +8,7 @@ Configuration is one JSON object, as the only argument::
 
     {"host": "mn", "output": "/run/mn/mn-tcp.flows",
      "transfers": [{"flow": "download", "role": "receive", "local": "10.0.0.10",
-                    "remote": "10.9.0.2", "port": 40000, "rate_octets_s": 500000}]}
+                    "remote": "10.9.0.2", "port": 20000, "rate_octets_s": 500000}]}
 
 ``role`` is ``receive`` (connects) or ``send`` (accepts). Commands on standard input, a line each:
 ``start [NS]``, ``quiet``, ``stop``, as the endpoint has them. Standard output: ``flow.ready`` once

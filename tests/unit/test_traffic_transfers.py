@@ -120,7 +120,7 @@ def test_downloads_are_numbered_apart_from_streams(tmp_path: Path) -> None:
     whole = described(tmp_path, DOWNLOAD + "count = 2\nrate_mbit = 2\n")
     assert planned_flows(whole) == planned_flows(scenario.load(LABS / "two_domains.toml"))
     names = [(each.name, each.port, each.rate_mbit) for each in planned_transfers(whole)]
-    assert names == [("download", 40000, 2), ("download-2", 40001, 2)]
+    assert names == [("download", 20000, 2), ("download-2", 20001, 2)]
     addresses = whole.mn.home_address, whole.correspondent.address
     ends = [transfer_config(whole, host, *addresses, "/x")["transfers"] for host in ("mn", "cn")]
     assert [each["role"] for one in ends for each in one] == ["receive"] * 2 + ["send"] * 2
