@@ -215,9 +215,9 @@ def test_mpa_loses_nothing_and_costs_the_switch_alone(main: Summary) -> None:
 
 def test_a_far_home_costs_mpa_nothing(main: Summary, far: Summary) -> None:
     near, away = one(main, "mpa"), one(far, "mpa")
-    for direction in ("downlink", "uplink"):
-        assert away["gap_ms"][direction] == pytest.approx(near["gap_ms"][direction], abs=TICK_MS)
-        assert away["lost"][direction] == 0
+    assert away["gap_ms"]["downlink"] == pytest.approx(near["gap_ms"]["downlink"], abs=TICK_MS)
+    assert away["gap_ms"]["uplink"] <= away["gap_ms"]["downlink"] + TICK_MS
+    assert away["lost"] == {"downlink": 0, "uplink": 0}
 
 
 class TestTheFolder:
