@@ -122,7 +122,9 @@ def test_phases_add_up_to_the_total(main: Summary, scheme: str) -> None:
     phases = dict(one(main, scheme)["phases_ms"])
     total = phases.pop("total")
     assert sum(phases.values()) == pytest.approx(total, abs=0.01)
-    assert abs(phases["remainder"]) < 0.02 * total + 2.5
+    # The start of mpa's scan is noted late, when the supplicant has had its turn.
+    noted_late_ms = 1.5 if scheme == "mpa" else 0
+    assert abs(phases["remainder"]) < 0.02 * total + 1 + noted_late_ms
 
 
 def test_the_floor_loses_nothing_beside_the_other_schemes(main: Summary) -> None:
