@@ -18,6 +18,7 @@ from rigs.services.dhcp_client import (
     SIGTERM_AGAIN_S,
     DhcpClientConfig,
     LeaseEvent,
+    Versions,
     command,
     files,
     parse_event,
@@ -34,14 +35,20 @@ class DhcpLease:
         interface: of the MN.
         workdir: for its files.
         on_lease: called with each event that gives it an address.
+        versions: of IP that it gets addresses of.
     """
 
     def __init__(
-        self, interface: str, workdir: str, on_lease: Callable[[LeaseEvent], None]
+        self,
+        interface: str,
+        workdir: str,
+        on_lease: Callable[[LeaseEvent], None],
+        versions: Versions = "4",
     ) -> None:
         self._interface = interface
         self._workdir = workdir
         self._on_lease = on_lease
+        self._versions = versions
         self._process: subprocess.Popen[bytes] | None = None
         self._rest = b""
         self._said: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -62,6 +69,7 @@ class DhcpLease:
             conflict_check=False,
             rapid_commit=rapid_commit,
             carrier=carrier,
+            versions=self._versions,
         )
         for path, (data, mode) in files(config, self._workdir).items():
             with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""What the mobile node does above the link: an address (DHCP or static), and the binding.
+"""What the mobile node does above the link: an address (leased, made or static), and the binding.
 
 `settle` for the first network, `move` for the next; when packets flow both ways on it, the owner
 is told.
@@ -10,30 +10,41 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import (
+    IPv4Interface,
+    IPv4Network,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+)
 from typing import Protocol
 
-from mpa_hil.agents.binding import Binding
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.dhcp_lease import DhcpLease
+from mpa_hil.agents.home_binding import AnyBinding
+from mpa_hil.agents.home_binding import read as read_binding
 from mpa_hil.agents.stdio import Console
 from mpa_hil.kernel.netlink import RouteSocket
 from mpa_hil.kernel.node_tunnel import NextNetwork
 from mpa_hil.kernel.objects import Address, Route, StaticNeighbour
 from mpa_hil.kernel.state import KernelState
-from mpa_hil.mobility.interface import Address as CareOf
+from mpa_hil.mobility.interface import Address as IpAddress
 from radios.errors import LocalError, RemoteError
-from rigs.services.dhcp_client import LeaseEvent
+from rigs.services.dhcp_client import LeaseEvent, Versions
 
 _SETTLE_BOUND_S = 30.0
 """Lease and registration: a conflict check takes 3 s, a lost message some seconds more."""
-_EVERYWHERE = IPv4Network("0.0.0.0/0")
+_EVERYWHERE: dict[int, IPv4Network | IPv6Network] = {
+    4: IPv4Network("0.0.0.0/0"),
+    6: IPv6Network("::/0"),
+}
 
 
 class BindingFollower(Protocol):
     """Who takes what the home agent answers, while a handover is under way."""
 
-    def bound(self, care_of: IPv4Address) -> None:
+    def bound(self, care_of: IpAddress) -> None:
         """Packets for the home address come to that care-of address."""
 
     def binding_failed(self, what: str) -> None:
@@ -74,8 +85,8 @@ class Plan:
         hold_port: of the router's hold agent.
     """
 
-    static: IPv4Interface | None = None
-    router: IPv4Address | None = None
+    static: IPv4Interface | IPv6Interface | None = None
+    router: IpAddress | None = None
     router_mac: bytes = b""
     rapid_commit: bool = False
     keep_address: bool = False
@@ -97,12 +108,12 @@ class Plan:
             )
         text = fields.text("static")
         try:
-            static = IPv4Interface(text)
+            static = ip_interface(text)
         except ValueError:
             raise fields.fault("static", f"{text!r} is no address with prefix length") from None
         return cls(
             static,
-            fields.address("router"),
+            fields.address("router") if static.version == 4 else fields.address6("router"),
             bytes.fromhex(fields.text("router_mac").replace(":", "")),
             hold_port=fields.integer("hold_port", 4340, 1, 65535),
         )
@@ -112,7 +123,7 @@ class Layer3:
     """Address and binding of the node.
 
     Args:
-        fields: the agent's configuration, of which it takes `mobility`.
+        fields: the agent's configuration, of which it takes `mobility` or `mobility6`.
         owner: told of phases and ends.
     """
 
@@ -125,57 +136,53 @@ class Layer3:
         self._route = RouteSocket()
         self.state = KernelState(self._route)
         """The ledger of the node's kernel objects."""
-        self._lease = DhcpLease(interface, workdir, self._on_lease)
-        self._binding: Binding | None = None
-        if fields.has("mobility"):
-            self._binding = Binding(
-                fields.inner("mobility"), self.state, console, self._on_bound, self._on_failure
-            )
+        versions: Versions = "6" if fields.has("mobility6") else "4"
+        self._lease = DhcpLease(interface, workdir, self._on_lease, versions)
+        self._binding: AnyBinding | None = read_binding(
+            fields, self.state, console, self._on_bound, self._on_failure
+        )
         self._moving = False
         self._expecting = False
-        self._address: IPv4Address | None = None
+        self._address: IpAddress | None = None
         self._settled: asyncio.Future[None] | None = None
         self._static: list[Address | Route | StaticNeighbour] = []
         self._follower: BindingFollower | None = None
         self._residence: Residence | None = None
-        self._before: tuple[IPv4Address | None, Residence | None] = None, None
-        self._acquired: Callable[[IPv4Address], None] | None = None
+        self._before: tuple[IpAddress | None, Residence | None] = None, None
+        self._acquired: Callable[[IpAddress], None] | None = None
 
     @property
-    def address(self) -> IPv4Address | None:
+    def address(self) -> IpAddress | None:
         """The present care-of address, or the only one."""
         return self._address
 
-    def stage(self, care_of: CareOf) -> None:
+    def stage(self, care_of: IpAddress) -> None:
         """Receive at a care-of address too, which must be on an interface by now.
 
         Raises:
             LocalError: the node has no home agent.
             MachineError: the kernel refused.
         """
-        binding, address = self._home(care_of)
-        binding.stage(address)
+        self._home().stage(care_of)
 
-    def register(self, care_of: CareOf, *, at_once: bool = False) -> None:
+    def register(self, care_of: IpAddress, *, at_once: bool = False) -> None:
         """Tell the home agent of a care-of address; the follower is told the answer.
 
         Args:
             at_once: send from it now already, not first when the home agent has answered.
         """
-        binding, address = self._home(care_of)
-        binding.register(address, at_once=at_once)
+        self._home().register(care_of, at_once=at_once)
 
-    def retire(self, care_of: CareOf) -> None:
+    def retire(self, care_of: IpAddress) -> None:
         """Receive no more at a care-of address that was left."""
-        binding, address = self._home(care_of)
-        binding.retire(address)
+        self._home().retire(care_of)
 
     @property
     def bound(self) -> bool:
         """Whether there is a home agent that knows the present address."""
         return self._binding is not None and self._address is not None
 
-    async def settle(self, plan: Plan) -> IPv4Address:
+    async def settle(self, plan: Plan) -> IpAddress:
         """Get an address on the network just joined, and bind it.
 
         Raises:
@@ -213,13 +220,12 @@ class Layer3:
         """Have the home agent's answers told to somebody else, or (None) not any more."""
         self._follower = follower
 
-    def adopt(self, address: CareOf, residence: Residence) -> None:
+    def adopt(self, address: IpAddress, residence: Residence) -> None:
         """The node lives at another care-of address now, which a handover has set up.
 
         What it had before stays until `drop`, or comes back by `readopt`.
         """
         self._expecting = False
-        assert isinstance(address, IPv4Address)
         self._before = self._address, self._residence
         self._address, self._residence = address, residence
 
@@ -242,12 +248,10 @@ class Layer3:
         Raises:
             MachineError: the kernel refused.
         """
-        assert isinstance(network.address, IPv4Interface)
-        assert isinstance(network.router, IPv4Address)
         plan = Plan(network.address, network.router, network.router_mac)
         self._set_static(plan)
 
-    def acquire(self, acquired: Callable[[IPv4Address], None]) -> None:
+    def acquire(self, acquired: Callable[[IpAddress], None]) -> None:
         """Get an address by DHCP on the network that the node has come to, and say so."""
         self._acquired = acquired
         self._expecting = True
@@ -278,10 +282,10 @@ class Layer3:
         finally:
             self._route.close()
 
-    def _home(self, care_of: CareOf) -> tuple[Binding, IPv4Address]:
-        if self._binding is None or not isinstance(care_of, IPv4Address):
+    def _home(self) -> AnyBinding:
+        if self._binding is None:
             raise LocalError("this node has no home agent", where="mobile_node")
-        return self._binding, care_of
+        return self._binding
 
     def _begin(self, plan: Plan) -> None:
         if plan.static is not None:
@@ -299,7 +303,7 @@ class Layer3:
         if not self._static:
             self._static = [
                 Address(self._interface, plan.static.ip, plan.static.network.prefixlen),
-                Route(_EVERYWHERE, self._interface, gateway=plan.router),
+                Route(_EVERYWHERE[plan.static.version], self._interface, gateway=plan.router),
                 StaticNeighbour(self._interface, plan.router, plan.router_mac),
             ]
             for wanted in self._static:
@@ -308,7 +312,7 @@ class Layer3:
 
     def _on_lease(self, event: LeaseEvent) -> None:
         now_ns = time.monotonic_ns()
-        address = IPv4Address(event.address)
+        address = ip_address(event.address)
         if not self._expecting or (self._moving and address == self._address):
             return  # a renewal, or the lease of the network just left
         self._expecting = False
@@ -336,7 +340,7 @@ class Layer3:
             paa=event.paa,
         )
 
-    def _on_bound(self, care_of: IPv4Address) -> None:
+    def _on_bound(self, care_of: IpAddress) -> None:
         if self._follower is not None:
             self._follower.bound(care_of)
             return

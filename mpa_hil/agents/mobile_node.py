@@ -8,6 +8,7 @@ Configuration (JSON object):
     networks      by access point: {ssid, bssid, frequency_mhz, pmf, psk?}; without psk: EAP-TLS
     eap_tls       {identity, ca_cert, client_cert, private_key, server_domain}, where one needs it
     mobility      {home_address, home_agent, spi, key, lifetime_s, correspondents}, or absent
+    mobility6     instead: the same of IPv6, {..., route_optimisation, optimise}; `agents.binding6`
     hold_key      shared with the access router's hold agent, or absent
     mpa           {keyring, mac}: socket for the keys, address of the interface; or absent
 
@@ -51,6 +52,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Mapping
+from ipaddress import IPv4Interface
 
 from mpa_hil.agents.attending import Commands, Verb, attend
 from mpa_hil.agents.config import Fields
@@ -239,8 +241,10 @@ class MobileNodeProcess:
         return fields.choice("network", self._link.names)
 
     def _prepare_hold(self, plan: Plan) -> None:
-        if plan.static is None or not self._hold_key:
-            raise LocalError("holding needs a static address and a hold_key", where="mobile_node")
+        if not isinstance(plan.static, IPv4Interface) or not self._hold_key:
+            raise LocalError(
+                "holding needs a static IPv4 address and a hold_key", where="mobile_node"
+            )
         if self._hold is None:
             self._hold = SwitchHold(
                 plan.static.ip,
