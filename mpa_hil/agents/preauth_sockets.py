@@ -19,6 +19,9 @@ _RECEIVE_OCTETS = 9000
 _BATCH = 64
 """Datagrams read at a stretch, so that a flood on one socket cannot starve the rest."""
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_ADDRESS_PREFERENCES, _CARE_OF = 72, 4
+"""IPV6_ADDR_PREFERENCES, IPV6_PREFER_SRC_COA (linux/in6.h; RFC 5014): by itself the kernel sends
+from the home address, which this is not about."""
 _SETTLE_S = 0.005
 """Address and routes come as several netlink messages; they are looked at once."""
 _NETLINK_GROUPS = 0x10 | 0x40 | 0x100 | 0x400
@@ -75,7 +78,8 @@ class Sockets:
         return found
 
     def _make(self, realm: str, version: int) -> socket.socket:
-        opened = socket.socket(_FAMILIES[version], socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        opened = _socket(version)
+        opened.setblocking(False)
         self._loop.add_reader(opened, self._receive, realm, opened)
         return opened
 
@@ -92,12 +96,20 @@ class Sockets:
 
 def source_address(peer: Endpoint) -> str:
     """The address that the kernel would send from; empty where it has no route."""
-    with socket.socket(_FAMILIES[peer.address.version], socket.SOCK_DGRAM) as probe:
+    with _socket(peer.address.version) as probe:
         try:
             probe.connect((str(peer.address), peer.port))
             return str(probe.getsockname()[0])
         except OSError:
             return ""
+
+
+def _socket(version: int) -> socket.socket:
+    """One that sends from the care-of address."""
+    opened = socket.socket(_FAMILIES[version], socket.SOCK_DGRAM)
+    if version == 6:
+        opened.setsockopt(socket.IPPROTO_IPV6, _ADDRESS_PREFERENCES, _CARE_OF)
+    return opened
 
 
 class AddressWatch:
