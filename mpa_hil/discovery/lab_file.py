@@ -23,12 +23,12 @@ _PMF = {"off": Pmf.OFF, "optional": Pmf.OPTIONAL, "required": Pmf.REQUIRED}
 
 def from_scenario(scenario: Scenario) -> tuple[CandidateNetwork, ...]:
     """Every domain of the lab, in the file's order; AA, CA and AR are on its access router."""
-    return tuple(from_domain(domain) for domain in scenario.domains)
+    return tuple(from_domain(scenario, domain) for domain in scenario.domains)
 
 
-def from_domain(domain: Domain) -> CandidateNetwork:
+def from_domain(scenario: Scenario, domain: Domain) -> CandidateNetwork:
     """One domain of the lab."""
-    router = domain.router_address
+    router = scenario.agents_address(domain)
     return CandidateNetwork(
         realm=domain.realm.lower(),
         points=tuple(_point(ap) for ap in domain.aps),

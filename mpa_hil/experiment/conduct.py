@@ -270,7 +270,7 @@ def _events(lab: Lab, traces: _Traces) -> Iterator[bytes]:
 
 def _agents(lab: Lab) -> list[Agent]:
     ahead = lab.preparing.agents if lab.preparing is not None else ()
-    some = (lab.mobile_node, lab.home_agent, lab.holder, *ahead, *lab.domain_agents)
+    some = (lab.mobile_node, *lab.mobility_agents, lab.holder, *ahead, *lab.domain_agents)
     return [agent for agent in some if agent is not None]
 
 

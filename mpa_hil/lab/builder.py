@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
-from mpa_hil.lab import agents, air, mpa_agents, neighbourhood, plan, servers
+from mpa_hil.lab import agents, air, mobility_agents, mpa_agents, neighbourhood, plan, servers
 from mpa_hil.lab.preparing import Preparing
 from mpa_hil.lab.secrets import Papers, draw, given_papers, make_papers
 from mpa_hil.scenario import L2Floor, MpaLevel1, MpaLevel2, Reactive, RsnPreauth, Scenario
@@ -58,7 +58,7 @@ class Lab:
         self.secrets = draw(scenario)
         self.air: air.Air
         self.mobile_node: agents.Agent
-        self.home_agent: agents.Agent | None = None
+        self.mobility_agents: list[agents.Agent] = []
         self.holder: agents.Agent | None = None
         self.preparing: Preparing | None = None
         """The MN's agents for MPA; there only in a lab that was built for it."""
@@ -294,13 +294,9 @@ class Lab:
         for domain in scenario.domains:
             config = servers.visited_aaa(scenario, domain, self.secrets)
             self._stand(await freeradius.start(self.hosts[f"{domain.name}-aaa"], config))
-        self.home_agent = await agents.start(
-            self.hosts["home-agent"],
-            "home_agent",
-            servers.home_agent(scenario, self.secrets),
-            ready="mip4.ready",
-        )
-        self._stand(self.home_agent)
+        async for agent in mobility_agents.start(scenario, self.hosts, self.secrets):
+            self.mobility_agents.append(agent)
+            self._stand(agent)
 
     def _stand(self, service: Service) -> None:
         self._standing.append(service)

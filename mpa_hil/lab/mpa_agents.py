@@ -31,7 +31,7 @@ async def start_domain(
     ):
         named = authority.server(mpa_servers.recipient_name(role, domain))
         await _put(router, role, authority, named)
-        config = configure(domain, router.workdir)
+        config = configure(scenario, domain, router.workdir)
         yield await agents.start(router, module, config, ready="keys.ready")
     for ap in domain.aps:
         host = hosts[ap.name]

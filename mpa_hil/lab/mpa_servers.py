@@ -2,7 +2,8 @@
 
 On each access router an authentication agent (AA), a configuration agent (CA) and an access router
 agent (AR), at each access point an enforcement point (EP), at the MN the pre-authentication agent.
-Within a domain they know each other by certificates of the domain's own authority.
+Within a domain they know each other by certificates of the domain's own authority, and speak IPv4;
+with the MN they speak the lab's family.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from mpa_hil.lab.secrets import Secrets
 from mpa_hil.scenario import AccessPoint, Domain, Scenario
 
 CA_PORT, AR_PORT, EP_PORT = 7162, 7163, 7161
-"""TCP, for key delivery; CA and AR share the access router's address."""
+"""TCP, for key delivery over IPv4; CA and AR share the access router's addresses."""
 CONFIGURATION_PORT, TUNNEL_PORT = 7164, 7165
 """UDP, for the MN's requests."""
 KEYRING = "keyring"
@@ -48,13 +49,14 @@ def authentication_agent(
 ) -> dict[str, Any]:
     """The AA of a domain; its files lie in `workdir` of the access router."""
     box, router = f"{domain.name}-router", str(domain.router_address)
+    own = str(scenario.agents_address(domain))
     recipients: list[dict[str, Any]] = [
         {
             "name": recipient_name(role, domain),
             "role": role,
             "address": router,
             "port": port,
-            "peers": [router],
+            "peers": [own],
         }
         for role, port in (("ca", CA_PORT), ("ar", AR_PORT))
     ]
@@ -73,7 +75,7 @@ def authentication_agent(
         "host": box,
         "name": aa_name(domain),
         "realm": domain.realm.lower(),
-        "addresses": [router],
+        "addresses": [own],
         "nas_identifier": f"aa.{domain.realm.lower()}",
         "servers": [
             {
@@ -86,42 +88,49 @@ def authentication_agent(
         **_tls(workdir, "aa"),
         "descriptions": wire.encode(from_scenario(scenario)).hex(),
         "neighbours": {ap.bssid.lower(): neighbours for ap in domain.aps},
-        "own_networks": [str(domain.subnet)],
-        "known_networks": [str(each.subnet) for each in scenario.domains],
+        "own_networks": _networks(domain),
+        "known_networks": [each for known in scenario.domains for each in _networks(known)],
         "store": f"{workdir}/aa.store",
     }
 
 
-def key_holder(role: str, domain: Domain, workdir: str) -> dict[str, Any]:
+def _networks(domain: Domain) -> list[str]:
+    """A domain's access subnets."""
+    return [str(subnet) for subnet in (domain.subnet, domain.subnet6) if subnet is not None]
+
+
+def key_holder(role: str, scenario: Scenario, domain: Domain, workdir: str) -> dict[str, Any]:
     """The CA ("ca") or AR ("ar") agent of a domain."""
-    router = str(domain.router_address)
     return {
         "host": f"{domain.name}-router",
         "name": recipient_name(role, domain),
         "authority": aa_name(domain),
-        "listen": [router],
+        "listen": [str(domain.router_address)],
         "port": CA_PORT if role == "ca" else AR_PORT,
-        "addresses": [router],
+        "addresses": [str(scenario.agents_address(domain))],
         **_tls(workdir, role),
     }
 
 
-def configuration_agent(domain: Domain, workdir: str) -> dict[str, Any]:
+def configuration_agent(scenario: Scenario, domain: Domain, workdir: str) -> dict[str, Any]:
     """The CA of a domain, with a port of its own on the access router's LAN."""
     own = {"interface": plan.CLIENT, "store": f"{workdir}/ca.store"}
-    return {**key_holder("ca", domain, workdir), **own}
+    return {**key_holder("ca", scenario, domain, workdir), **own}
 
 
-def access_router(domain: Domain, workdir: str) -> dict[str, Any]:
+def access_router(scenario: Scenario, domain: Domain, workdir: str) -> dict[str, Any]:
     """The AR of a domain."""
+    taken = [str(domain.router_address), str(domain.aaa_address)]
+    if domain.router_address6 is not None:
+        taken.append(str(domain.router_address6))
     tunnels = {
         "interface": plan.LAN,
-        "networks": [str(domain.subnet)],
-        "reserved": [str(domain.router_address), str(domain.aaa_address)],
+        "networks": _networks(domain),
+        "reserved": taken,
         "protections": ["esp", "plain", "wireguard"],
         "store": f"{workdir}/ar.store",
     }
-    return {**key_holder("ar", domain, workdir), "tunnels": tunnels}
+    return {**key_holder("ar", scenario, domain, workdir), "tunnels": tunnels}
 
 
 def enforcement_point(

@@ -36,7 +36,7 @@ def discovers(options: Reactive | L2Floor) -> bool:
 def interworking(scenario: Scenario, ap: AccessPoint) -> Interworking:
     """What an access point tells by ANQP: its operator, whose users may come in, the neighbours."""
     domain = scenario.domain_of(ap.name)
-    others = tuple(from_domain(each) for each in scenario.domains if each is not domain)
+    others = tuple(from_domain(scenario, each) for each in scenario.domains if each is not domain)
     reports = tuple(filter(None, map(nearby.report_of, _neighbours(scenario, ap))))
     return Interworking(
         domain_names=(domain.realm.lower(),),
@@ -72,12 +72,12 @@ def known_at_first(scenario: Scenario) -> list[str]:
 def described_at_first(scenario: Scenario) -> str:
     """That network without its agents: octets of `discovery.wire`, hexadecimal."""
     domain = scenario.domain_of(scenario.movement.start)
-    return wire.encode((replace(from_domain(domain), aa=(), ca=(), ar=()),)).hex()
+    return wire.encode((replace(from_domain(scenario, domain), aa=(), ca=(), ar=()),)).hex()
 
 
 def _neighbours(scenario: Scenario, ap: AccessPoint) -> Iterator[PointOfAttachment]:
     """Every other access point of the lab."""
     for domain in scenario.domains:
-        for point in from_domain(domain).points:
+        for point in from_domain(scenario, domain).points:
             if point.bssid != ap.bssid.lower():
                 yield point

@@ -82,7 +82,7 @@ class Preparing:
             RemoteError: it did not get that far; says why.
         """
         domain = self.scenario.domain_of(ap)
-        router = domain.router_address
+        router = self.scenario.agents_address(domain)
         wanted: dict[str, object] = {
             "network": ap,
             "realm": domain.realm.lower(),

@@ -178,11 +178,21 @@ def correspondent6(scenario: Scenario) -> dict[str, Any]:
     return {"host": "cn", "address": str(scenario.correspondent.address6)}
 
 
-def mobility6(
-    scenario: Scenario, secrets: Secrets, *, route_optimisation: bool = False
-) -> dict[str, Any]:
+def mobility(scenario: Scenario, secrets: Secrets) -> dict[str, Any]:
+    """What the MN needs for Mobile IPv4 (`mpa_hil.agents.binding`)."""
+    return {
+        "home_address": str(scenario.mn.home_address),
+        "home_agent": str(scenario.home.agent_address),
+        "spi": scenario.home.agent.spi,
+        "key": secrets.mobility_key,
+        "lifetime_s": scenario.home.agent.lifetime_s,
+        "correspondents": [str(scenario.correspondent.subnet)],
+    }
+
+
+def mobility6(scenario: Scenario, secrets: Secrets) -> dict[str, Any]:
     """What the MN needs for Mobile IPv6 (`mpa_hil.agents.binding6`)."""
-    peer = scenario.correspondent
+    peer, optimises = scenario.correspondent, optimises_routes(scenario)
     return {
         "home_address": str(scenario.mn.home_address6),
         "home_agent": str(scenario.home.agent_address6),
@@ -190,9 +200,14 @@ def mobility6(
         "key": secrets.mobility_key,
         "lifetime_s": scenario.home.agent.lifetime_s,
         "correspondents": [str(peer.subnet6)],
-        "route_optimisation": route_optimisation,
-        "optimise": [str(peer.address6)] if route_optimisation else [],
+        "route_optimisation": optimises,
+        "optimise": [str(peer.address6)] if optimises else [],
     }
+
+
+def optimises_routes(scenario: Scenario) -> bool:
+    """Whether the lab's CN takes bindings, and the MN sends it some: in all of its schemes."""
+    return scenario.lab.family == "ipv6" and scenario.schemes.mpa.route_optimisation
 
 
 def hold(domain: Domain, secrets: Secrets, options: L2Floor) -> dict[str, Any]:
@@ -229,15 +244,10 @@ def mobile_node(
     }
     if floor:
         config["hold_key"] = secrets.hold_key
+    elif scenario.lab.family == "ipv6":
+        config["mobility6"] = mobility6(scenario, secrets)
     else:
-        config["mobility"] = {
-            "home_address": str(scenario.mn.home_address),
-            "home_agent": str(scenario.home.agent_address),
-            "spi": scenario.home.agent.spi,
-            "key": secrets.mobility_key,
-            "lifetime_s": scenario.home.agent.lifetime_s,
-            "correspondents": [str(scenario.correspondent.subnet)],
-        }
+        config["mobility"] = mobility(scenario, secrets)
     if ahead:
         keyring = f"{workdir}/{mpa_servers.KEYRING}"
         config["mpa"] = {"keyring": keyring, "mac": scenario.mn.mac.lower()}

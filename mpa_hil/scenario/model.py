@@ -263,6 +263,13 @@ class Scenario(
         """Whether the lab's networks speak IPv6 besides IPv4."""
         return self.home.subnet6 is not None
 
+    def agents_address(self, domain: Domain) -> IPv4Address | IPv6Address:
+        """Where the MN asks a domain's AA, CA and AR: at its access router, over its own family."""
+        address6 = domain.router_address6
+        if self.lab.family == "ipv6" and address6 is not None:
+            return address6
+        return domain.router_address
+
     def link_subnet6(self, site: str) -> IPv6Network:
         """The /64 of the site's link: the core has its first address, the site its second."""
         base = int(self.core.subnet6.network_address) + (self.sites.index(site) << 64)

@@ -22,6 +22,8 @@ LEASED = (
     "domain.B.dhcp6.last=2001:db8:2::1fff",
 )
 
+OPTIMISED = ("schemes.mpa.route_optimisation=true",)
+
 
 def lab(name: str = "two_domains.toml") -> scenario.Scenario:
     return scenario.load(LABS / name)
@@ -121,7 +123,7 @@ def test_mobile_ipv6_is_configured_alike_at_all_its_ends() -> None:
     described = lab("two_domains6.toml")
     secrets = draw(described)
     agent, peer = servers.home_agent6(described, secrets), servers.correspondent6(described)
-    node = servers.mobility6(described, secrets, route_optimisation=True)
+    node = servers.mobility6(scenario.load(LABS / "two_domains6.toml", OPTIMISED), secrets)
     assert node["home_agent"] == agent["address"] == "2001:db8::1"
     (known,) = agent["mobile_nodes"]
     for key in ("home_address", "spi", "key"):
