@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from mpa_hil.agents import tunnel_plans as plans
 from mpa_hil.agents.handover_ahead import TUNNEL, AheadSteps, Self, Target
+from mpa_hil.agents.queue_watch import QueueWatch
 from mpa_hil.agents.switch_path import SwitchPath
 from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Event
@@ -65,6 +67,7 @@ class HandoverShell(AheadSteps):
         self._machine = Handover(target.options)
         self._timer: asyncio.TimerHandle | None = None
         self._told_through = False
+        self._queue = QueueWatch(lambda: self._pht is None or self._pht.passes())
         self._tasks: set[asyncio.Task[None]] = set()
         self._acts: dict[type[do.Action], Callable[..., None]] = {
             do.Authenticate: self._authenticate,
@@ -134,6 +137,7 @@ class HandoverShell(AheadSteps):
         if self._timer is not None:
             self._timer.cancel()
         self._machine = Handover(self.target.options)
+        self._queue.cancel()
         self._remove_tunnel()
         if self._agents is not None:
             await self._agents.farewell()
@@ -236,16 +240,26 @@ class HandoverShell(AheadSteps):
     def _arrive(self, action: do.Arrive) -> None:
         bound_s = self.target.options.arrive_ms / 1e3
         drained = action.marked and bool(action.hold)
+        self._queue.start()
         self._switch_path().arrive(self._arrived, bound_s, drained=drained)
 
     def _arrived(self, well: bool) -> None:
         self.feed(Event.ARRIVED if well else Event.ARRIVAL_UNHEARD)
 
     def _release_uplink(self, _: do.ReleaseUplink) -> None:
-        self._tunnel().release()
+        self._queue.then(self._release)
+
+    def _release(self) -> None:
+        if self._pht is None:
+            return  # taken away while it was waited
+        try:
+            self._tunnel().release()
+        except MpaError as error:
+            self._own.console.emit("agent.failed", error=str(error), where=TUNNEL)
         self._through()
 
     def _turn_back(self, _: do.TurnBack) -> None:
+        self._queue.cancel()
         self._tunnel().back()
         self._again(self._tunnel().restage)
 
@@ -259,7 +273,11 @@ class HandoverShell(AheadSteps):
             self._has_settled()
         else:
             self._settling = True
-            self._loop.call_later(_CALM_S, self._again, self._pht.settle, self._has_settled)
+            step = partial(self._settle_tunnel, self._pht)
+            self._loop.call_later(_CALM_S, self._again, step, self._has_settled)
+
+    def _settle_tunnel(self, pht: NodeTunnel) -> bool:
+        return not self._queue.waiting and pht.settle()
 
     def _has_settled(self) -> None:
         self._settling, self._settled = False, True
@@ -292,6 +310,7 @@ class HandoverShell(AheadSteps):
 
     def _leave_new(self, _: do.LeaveNew) -> None:
         self._settling = False
+        self._queue.cancel()
         if self._settled:
             self._settled = False
             self._layer3.readopt()

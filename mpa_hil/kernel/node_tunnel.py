@@ -12,10 +12,11 @@ The hold device's link is always up: the interface's own queue is thrown away wh
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
 from mpa_hil.kernel.announcement import Announcer
+from mpa_hil.kernel.arrival import queue_works, receives
 from mpa_hil.kernel.filters import Match
 from mpa_hil.kernel.hold import Backlog
 from mpa_hil.kernel.holding import HoldDevice
@@ -112,6 +113,7 @@ class NodeTunnel:
         self._end = TunnelEnd(state, plan, allowed, anywhere)
         self._hold: HoldDevice | None = None
         self._announcer: Announcer | None = None
+        self._announced = False
 
         device = plan.device
         self._into_tunnel = [self._default(network, device) for network in networks]
@@ -213,6 +215,11 @@ class NodeTunnel:
         """What waits and what comes goes out of `interface` to the next router: one send."""
         self._send(self._release_order, "release onto the link")
 
+    def passes(self) -> bool:
+        """Whether `interface` lets packets out already, after an association: `release` before that
+        loses them."""
+        return queue_works(self._state.route, self._interface)
+
     def back(self) -> None:
         """Switch failed: what waits and what comes goes through the tunnel, in order: one send.
 
@@ -250,13 +257,19 @@ class NodeTunnel:
         These stay until `remove`. Nothing that is sent meanwhile is lost or overtaken.
 
         Returns:
-            False when packets still wait: nothing was done, call again in some milliseconds.
+            False when packets still wait, or the new addresses receive nothing yet: call again in
+            some milliseconds.
         """
         if self.backlog().packets:
             return False
-        for wanted in self._standing:
-            self._state.apply(wanted)
-        self.announce()
+        if not self._announced:
+            for wanted in self._standing:
+                self._state.apply(wanted)
+            self.announce()
+            self._announced = True
+        made = [inner for inner in self.plan.inner if isinstance(inner, IPv6Address)]
+        if not receives(self._state.route, self._interface, made):
+            return False
         self._unstage()
         return True
 
