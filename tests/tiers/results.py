@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterable
@@ -11,6 +12,14 @@ from typing import Literal
 
 State = Literal["passed", "failed", "skipped"]
 
+REASON_LINES = 8
+"""What is told of one failed test, at most."""
+REASONS_LINES = 120
+"""What is told of all of them: a long list would push what came first out of sight."""
+LINE_COLUMNS = 300
+_PLACE = re.compile(r"^(\S+\.py:\d+): ", re.MULTILINE)
+_IN_GROUP = re.compile(r"^[ |]*\| (\w[\w.]*(?:Error|Exception|Interrupt|Exit)\b.*)$", re.MULTILINE)
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -18,7 +27,7 @@ class Case:
 
     Attributes:
         test: its id, as pytest takes it on the command line.
-        detail: why it was skipped; empty otherwise.
+        detail: why it was skipped, or what it failed of, in a few lines; empty otherwise.
         seconds: how long it took, by the clock where it ran.
     """
 
@@ -70,14 +79,28 @@ def read_junit(file: Path, root: Path) -> list[Case]:
 
 def _case(element: ElementTree.Element, root: Path) -> Case:
     skipped = element.find("skipped")
+    failures = [child for child in element if child.tag in ("failure", "error")]
     state: State = "passed"
-    if element.find("failure") is not None or element.find("error") is not None:
+    detail = ""
+    if failures:
         state = "failed"
+        detail = "\n".join(_reason(failure) for failure in failures)
     elif skipped is not None:
         state = "skipped"
-    detail = skipped.get("message", "") if skipped is not None else ""
-    seconds = float(element.get("time", "0"))
-    return Case(_id(element, root), state, " ".join(detail.split()), seconds)
+        detail = " ".join(skipped.get("message", "").split())
+    return Case(_id(element, root), state, detail, float(element.get("time", "0")))
+
+
+def _reason(failure: ElementTree.Element) -> str:
+    """Where it failed and the exception's text; of a group, what is in it."""
+    text = failure.text or ""
+    places = list(dict.fromkeys(_PLACE.findall(text)))
+    # The test's own line comes first, what it called last; between them lie libraries.
+    ours = [place for place in places if place.startswith("tests/")] or places
+    ends = dict.fromkeys(ours[:1] + ours[-1:] + places[-1:])
+    message = [line for line in failure.get("message", "").splitlines() if line.strip()]
+    lines = [f"at {', '.join(ends)}"] if ends else []
+    return "\n".join([*lines, *message, *_IN_GROUP.findall(text)])
 
 
 def _id(element: ElementTree.Element, root: Path) -> str:
@@ -101,7 +124,8 @@ def not_reported(wanted: Iterable[str], cases: Iterable[Case]) -> list[str]:
 
 
 def summary(results: Iterable[Result], left_out: Iterable[tuple[str, str]] = ()) -> str:
-    """A table of the tiers, then every test that did not run, with the reason and what to do.
+    """A table of the tiers, then every test that did not run, with the reason and what to do,
+    and every test that failed, with the reason.
 
     Args:
         left_out: tiers that were not asked for, and how to ask for them.
@@ -116,11 +140,34 @@ def summary(results: Iterable[Result], left_out: Iterable[tuple[str, str]] = ())
             f"{result.tier:8} {counts[0]:>7} {counts[1]:>7} {counts[2]:>8} {result.wall_s:8.0f}"
         )
     lines += _not_run(results, left_out)
-    for result in results:
-        lines += [f"FAILED  {c.test}" for c in result.cases if c.state == "failed"]
-        lines += [f"FAILED  {result.tier}: {problem}" for problem in result.problems]
+    lines += _failed(results)
     lines.append("all is well" if all(result.ok for result in results) else "NOT ALL IS WELL")
     return "\n".join(lines)
+
+
+def _failed(results: list[Result]) -> list[str]:
+    """Each test that failed, with its reason below it; then what else went wrong."""
+    lines = []
+    failed = sum(result.count("failed") for result in results)
+    each = max(1, min(REASON_LINES, REASONS_LINES // max(failed, 1)))
+    for result in results:
+        for case in result.cases:
+            if case.state == "failed":
+                lines.append(f"FAILED  {case.test}")
+                lines += [f"        {line}" for line in _bounded(case.detail, each)]
+        lines += [f"FAILED  {result.tier}: {problem}" for problem in result.problems]
+    return lines
+
+
+def _bounded(text: str, most: int) -> list[str]:
+    """The first lines of a text, none too long, and how many are left out."""
+    lines = [
+        line if len(line) <= LINE_COLUMNS else f"{line[:LINE_COLUMNS]} ..."
+        for line in text.splitlines()
+    ]
+    if len(lines) <= most:
+        return lines
+    return [*lines[:most], f"... {len(lines) - most} more lines above"]
 
 
 def _not_run(results: list[Result], left_out: Iterable[tuple[str, str]]) -> list[str]:
