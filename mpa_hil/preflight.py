@@ -79,7 +79,7 @@ def _check_way(described: scenario.Scenario, scheme: str) -> None:
     Raises:
         LocalError: says why not.
     """
-    move = scenario.switch(described.movement)
+    move = scenario.switch(described)
     if move is None or scheme not in ("rsn-preauth", *AHEAD):
         return
     old, new = described.domain_of(move.old), described.domain_of(move.new)

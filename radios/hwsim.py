@@ -225,6 +225,11 @@ def set_group(phy: str, mask: int, debugfs: Path = DEBUGFS) -> None:
     _write(_folder(phy, debugfs) / "group", str(mask))
 
 
+def group_path(phy: str, debugfs: Path = DEBUGFS) -> Path:
+    """The file behind `set_group`, for a process that writes it often and keeps it open."""
+    return _folder(phy, debugfs) / "group"
+
+
 def transmit_power_command(interface: str, power_dbm: int) -> tuple[str, ...]:
     """The command that sets a radio's transmit power, to run where its interface is."""
     if not 0 <= power_dbm <= 30:

@@ -58,7 +58,7 @@ class Handover:
 
 def find(raw: RawRun, scenario: Scenario, logs: list[FlowLog]) -> list[Handover]:
     """The handovers of a run, in order; none when none was triggered."""
-    wanted = switches(scenario.movement)
+    wanted = switches(scenario)
     if len(wanted) > 1:
         timelines = read_timelines(raw.events)
     else:

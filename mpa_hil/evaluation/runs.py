@@ -155,7 +155,7 @@ def _incomplete(scenario: Scenario, found: list[Handover], gap_flow: str) -> str
     """What is missing from a handover that its collector took for good; empty when nothing is."""
     if not found:
         return "the trigger never fired"
-    wanted = len(switches(scenario.movement))
+    wanted = len(switches(scenario))
     for number, one in enumerate(found, 1):
         which = f"switch {number}: " if wanted > 1 else ""
         if one.timeline.arrived_ns is None:

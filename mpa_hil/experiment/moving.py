@@ -57,7 +57,7 @@ async def move(
         endpoints: what sends and receives; all begin within some milliseconds.
     """
     scenario = lab.scenario
-    wanted = switches(scenario.movement) if spec.kind != "null" else ()
+    wanted = switches(scenario) if spec.kind != "null" else ()
     prepares = isinstance(chosen, RsnPreauth | MpaLevel1)
     if wanted and not prepares:
         await _arm(lab, spec, chosen, wanted[0])
@@ -70,10 +70,10 @@ async def move(
         await _prepare(lab, spec, chosen, wanted[0])
         await _arm(lab, spec, chosen, wanted[0])
     if not wanted:
-        await asyncio.sleep(end_s(scenario.movement))
+        await asyncio.sleep(end_s(scenario))
     else:
         begun_s = time.monotonic()
-        following = asyncio.create_task(lab.air.follow(scenario.movement))
+        following = asyncio.create_task(lab.air.follow())
         try:
             for number, each in enumerate(wanted):
                 if number:
@@ -95,7 +95,7 @@ def first_switch(scenario: Scenario) -> Switch:
     Raises:
         RemoteError: it asks for none.
     """
-    wanted = switches(scenario.movement)
+    wanted = switches(scenario)
     if not wanted:
         raise RemoteError(
             "the movement asks for no switch",
@@ -109,7 +109,7 @@ async def _done(lab: Lab, chosen: Reactive | L2Floor, since: int) -> None:
     """Wait for the end of a switch."""
     await lab.mobile_node.event(
         "phase.started",
-        end_s(lab.scenario.movement) + HANDOVER_BOUND_S,
+        end_s(lab.scenario) + HANDOVER_BOUND_S,
         since=since,
         matches=lambda event: event["phase"] == "first-packet",
     )

@@ -160,7 +160,7 @@ class Lab:
         An access point's first association after its start costs it some milliseconds of its own:
         what is measured is a network in service.
         """
-        self.air.place(self.scenario.movement, 0.0)
+        self.air.place(0.0)
         await self.ask("visit", "mobile_node.visited", ATTACH_BOUND_S, network=ap)
         host = self.hosts[ap]
         async with ControlClient(self._controls[ap], host.connect, events=False) as client:
@@ -189,9 +189,8 @@ class Lab:
 
     async def attach(self, options: Options, ap_name: str = "") -> None:
         """Put the MN on an access point, all the way up; the default is where it begins."""
-        movement = self.scenario.movement
-        self.air.place(movement, 0.0)
-        ap = self.scenario.ap(ap_name or movement.start)
+        self.air.place(0.0)
+        ap = self.scenario.ap(ap_name or self.scenario.movement.start)
         await self.ask(
             "attach",
             "mobile_node.attached",

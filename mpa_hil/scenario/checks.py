@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mpa_hil.traffic.codecs import CODECS
 
-from . import checks_comparison, checks_ipv6, checks_network, checks_radio
+from . import checks_comparison, checks_ipv6, checks_movement, checks_network, checks_radio
 from .model import Flow, Scenario
 from .problem import Problem, is_hex, repeated
 from .schemes import SCHEMES
@@ -24,6 +24,7 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
     yield from checks_network.problems(scenario)
     yield from checks_ipv6.problems(scenario)
     yield from checks_radio.problems(scenario)
+    yield from checks_movement.problems(scenario)
     yield from _flows(scenario)
     yield from _secrets(scenario)
     yield from _placements(scenario)

@@ -12,7 +12,7 @@ from .model import Dhcp6, Scenario
 
 def is_floor(scenario: Scenario) -> bool:
     """Whether the switch of the movement already is one between PSK APs of one subnet."""
-    switch = movement.switch(scenario.movement)
+    switch = movement.switch(scenario)
     if switch is None:
         return False
     pair = (scenario.ap(switch.old), scenario.ap(switch.new))
@@ -34,7 +34,7 @@ def floor_scenario(scenario: Scenario) -> Scenario:
     scenario = _without_ipv6(scenario)
     if is_floor(scenario):
         return scenario
-    switch = movement.switch(scenario.movement)
+    switch = movement.switch(scenario)
     if switch is None:
         raise LocalError(
             "the movement asks for no switch",

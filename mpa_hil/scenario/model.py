@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from .comparison import Compare
+from .motion import Movement, Point, Propagation, Waypoint
 from .network import (
     AccessPoint,
     Core,
@@ -52,8 +53,10 @@ __all__ = [
     "Movement",
     "Placement",
     "Point",
+    "Propagation",
     "Scenario",
     "Table",
+    "Waypoint",
 ]
 
 Family = Literal["ipv4", "ipv6"]
@@ -120,33 +123,6 @@ class Flow(Table, frozen=True, kw_only=True):
         Annotated[float, Meta(gt=0, le=1000)] | None,
         Meta(description="for tcp: rate that the CN's kernel paces itself to; left out: 4"),
     ] = None
-
-
-class Point(Table, frozen=True, kw_only=True):
-    """One point of a signal trace."""
-
-    t_s: Annotated[float, Meta(description="time since the warm-up ended", ge=0, le=86_400)]
-    ap: Annotated[str, Meta(description="access point that is heard")]
-    signal_dbm: Annotated[float, Meta(description="its signal as the MN sees it", ge=-110, le=0)]
-
-
-class Movement(Table, frozen=True, kw_only=True, rename={"points": "point"}):
-    """How the MN moves, as the signal that it sees of each AP over time."""
-
-    start: Annotated[str, Meta(description="access point that the MN begins on")]
-    leave_dbm: Annotated[
-        float, Meta(description="signal below which the MN wants to leave an AP", ge=-110, le=0)
-    ] = -75.0
-    lost_dbm: Annotated[
-        float,
-        Meta(
-            description="signal at and below which AP and MN do not hear each other", ge=-110, le=0
-        ),
-    ] = -90.0
-    points: Annotated[
-        tuple[Point, ...],
-        Meta(description="signal trace; straight lines between points, level before and after"),
-    ]
 
 
 class Capture(Table, frozen=True, kw_only=True):

@@ -1,88 +1,78 @@
-"""What the signal trace means: the signal at any time, and the switches that it asks for."""
+"""What a lab's movement means: the signal at any time, and the switches that it asks for."""
 
 from __future__ import annotations
 
-import bisect
-import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+import functools
 
-from .model import Movement
+from mpa_hil.movement import course as courses
+from mpa_hil.movement.course import Course, Switch, Trace, Walk
+from mpa_hil.movement.path import Path
+from mpa_hil.movement.path import Waypoint as Place
+from mpa_hil.movement.propagation import Model, Transmitter
 
+from .model import Movement, Propagation, Scenario, Waypoint
 
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """A handover that a trace asks for.
-
-    Attributes:
-        leave_s: when the signal of `old` falls below the leave threshold.
-        lost_s: when `old` is no longer heard; None when the trace never goes so far.
-        old: access point left.
-        new: access point that is strongest at `leave_s` among the others.
-    """
-
-    leave_s: float
-    lost_s: float | None
-    old: str
-    new: str
+__all__ = ["Switch", "course", "end_s", "path", "switch", "switches", "traced"]
 
 
-def signal_dbm(movement: Movement, ap: str, t_s: float) -> float:
-    """The signal of an AP at the MN: straight lines between points, level outside them.
+@functools.lru_cache(maxsize=8)
+def course(scenario: Scenario) -> Course:
+    """What the MN hears of the lab's access points over time.
 
     Raises:
-        KeyError: the trace has no point for this AP.
+        LookupError, ValueError: the movement is none that `checks` would let pass.
     """
-    points = [point for point in movement.points if point.ap == ap]
-    if not points:
-        raise KeyError(ap)
-    after = bisect.bisect_right([point.t_s for point in points], t_s)
-    if after == 0:
-        return points[0].signal_dbm
-    if after == len(points):
-        return points[-1].signal_dbm
-    left, right = points[after - 1], points[after]
-    share = (t_s - left.t_s) / (right.t_s - left.t_s)
-    return left.signal_dbm + share * (right.signal_dbm - left.signal_dbm)
+    movement = scenario.movement
+    names = {ap.name for ap in scenario.aps}
+    if not movement.waypoints:
+        return traced(movement, names)
+    told = movement.propagation or Propagation()
+    model = Model(
+        exponent=told.exponent,
+        reference_loss_db=told.reference_loss_db,
+        shadowing_db=told.shadowing_db,
+        correlation_m=told.correlation_m,
+        fading=told.fading,
+        rician_k_db=told.rician_k_db,
+        surroundings_mps=told.surroundings_mps,
+    )
+    transmitters = [
+        Transmitter(ap.name, ap.x_m or 0.0, ap.y_m, ap.transmit_dbm, ap.frequency_mhz)
+        for ap in scenario.aps
+    ]
+    return Walk(path(movement.waypoints), transmitters, model, scenario.lab.seed)
 
 
-def falls_to(movement: Movement, ap: str, level_dbm: float, since_s: float = 0.0) -> float | None:
-    """When the AP's signal reaches the level from above, first since then; None: it never does."""
-    points = [point for point in movement.points if point.ap == ap]
-    for left, right in itertools.pairwise(points):
-        if left.signal_dbm > level_dbm >= right.signal_dbm:
-            share = (left.signal_dbm - level_dbm) / (left.signal_dbm - right.signal_dbm)
-            t_s = left.t_s + share * (right.t_s - left.t_s)
-            if t_s >= since_s:
-                return t_s
-    return None
+def traced(movement: Movement, aps: set[str]) -> Trace:
+    """The points of these access points."""
+    points: dict[str, list[tuple[float, float]]] = {}
+    for point in movement.points:
+        if point.ap in aps:
+            points.setdefault(point.ap, []).append((point.t_s, point.signal_dbm))
+    return Trace(points)
 
 
-def end_s(movement: Movement) -> float:
-    """When the last point of the trace is."""
-    return max(point.t_s for point in movement.points)
+def path(waypoints: tuple[Waypoint, ...]) -> Path:
+    """The way through them.
+
+    Raises:
+        BadWaypoint: one that cannot be come to as it says.
+    """
+    return Path([Place(p.x_m, p.y_m, p.t_s, p.speed_mps, p.pause_s) for p in waypoints])
 
 
-def switch(movement: Movement) -> Switch | None:
-    """The first switch that the trace asks for; None when the MN never has to leave an AP."""
-    return next(_switches(movement), None)
+def end_s(scenario: Scenario) -> float:
+    """When the movement ends."""
+    return course(scenario).end_s
 
 
-def switches(movement: Movement) -> tuple[Switch, ...]:
-    """Every switch that the trace asks for, in order: there, back again, and on."""
-    return tuple(_switches(movement))
+def switch(scenario: Scenario) -> Switch | None:
+    """The first switch that the movement asks for; None when the MN never has to leave an AP."""
+    return next(iter(switches(scenario)), None)
 
 
-def _switches(movement: Movement) -> Iterator[Switch]:
-    here, since_s = movement.start, 0.0
-    names = {point.ap for point in movement.points}
-    while True:
-        leave_s = falls_to(movement, here, movement.leave_dbm, since_s)
-        others = names - {here}
-        if leave_s is None or not others:
-            return
-        new = max(sorted(others), key=lambda ap: signal_dbm(movement, ap, leave_s))
-        yield Switch(leave_s, falls_to(movement, here, movement.lost_dbm, leave_s), here, new)
-        if signal_dbm(movement, new, leave_s) <= movement.leave_dbm:
-            return  # nowhere to go on from
-        here, since_s = new, leave_s
+@functools.lru_cache(maxsize=8)
+def switches(scenario: Scenario) -> tuple[Switch, ...]:
+    """Every switch that the movement asks for, in order: there, back again, and on."""
+    movement = scenario.movement
+    return courses.switches(course(scenario), movement.start, movement.leave_dbm, movement.lost_dbm)

@@ -93,6 +93,16 @@ class AccessPoint(Table, frozen=True, kw_only=True):
         str | None,
         Meta(description="64 hexadecimal digits, for wpa2-psk; left out: drawn for each run"),
     ] = None
+    x_m: Annotated[
+        Annotated[float, Meta(ge=-100_000, le=100_000)] | None,
+        Meta(description="where it stands: east, m; needed where the MN has waypoints"),
+    ] = None
+    y_m: Annotated[
+        float, Meta(description="where it stands: north, m", ge=-100_000, le=100_000)
+    ] = 0.0
+    transmit_dbm: Annotated[
+        float, Meta(description="transmit power of the propagation model", ge=-20, le=36)
+    ] = 20.0
 
     @property
     def frequency_mhz(self) -> int:

@@ -34,21 +34,25 @@ def movement(points: list[tuple[str, float, float]]) -> Movement:
     return Movement(start="a1", points=made)
 
 
+def moving(points: list[tuple[str, float, float]]) -> Scenario:
+    return msgspec.structs.replace(lab(), movement=movement(points))
+
+
 def there_and_back() -> Scenario:
-    return msgspec.structs.replace(lab(), movement=movement(AND_BACK))
+    return moving(AND_BACK)
 
 
 def test_a_trace_asks_for_as_many_switches_as_it_fades() -> None:
-    found = switches(movement(AND_BACK))
+    found = switches(moving(AND_BACK))
     assert [(each.old, each.new) for each in found] == [("a1", "b1"), ("b1", "a1")]
-    assert found[0] == scenario.switch(movement(THERE))
+    assert found[0] == scenario.switch(moving(THERE))
     assert found[1].leave_s == pytest.approx(7 + 2 * 25 / 45)
     assert found[1].lost_s == pytest.approx(7 + 2 * 40 / 45)
 
 
 def test_a_trace_that_ends_nowhere_asks_for_no_more() -> None:
     nowhere = [*THERE, ("b1", 7, -50), ("b1", 9, -95)]
-    found = switches(movement(nowhere))
+    found = switches(moving(nowhere))
     assert [(each.old, each.new) for each in found] == [("a1", "b1"), ("b1", "a1")]
 
 

@@ -41,7 +41,7 @@ class FakeNode:
 class FakeAir:
     told: list[str]
 
-    async def follow(self, movement: object) -> None:
+    async def follow(self) -> None:
         self.told.append("follow")
         await asyncio.Event().wait()
 

@@ -191,45 +191,22 @@ class TestFloor:
 
 
 class TestMovement:
-    """The signal trace."""
-
-    movement = scenario.Movement(
-        start="a",
-        points=tuple(
-            scenario.Point(t_s=t, ap=ap, signal_dbm=dbm)
-            for t, ap, dbm in ((1, "a", -50), (3, "a", -90), (0, "b", -80), (2, "b", -40))
-        ),
-    )
-
-    @pytest.mark.parametrize(
-        ("ap", "t_s", "dbm"),
-        [
-            ("a", 0, -50),
-            ("a", 1, -50),
-            ("a", 2, -70),
-            ("a", 3, -90),
-            ("a", 99, -90),
-            ("b", 0.5, -70),
-        ],
-    )
-    def test_straight_lines_and_level_ends(self, ap: str, t_s: float, dbm: float) -> None:
-        assert scenario.signal_dbm(self.movement, ap, t_s) == pytest.approx(dbm)
-
-    def test_an_ap_without_points(self) -> None:
-        with pytest.raises(KeyError):
-            scenario.signal_dbm(self.movement, "c", 0)
+    """The signal trace as the lab's movement."""
 
     def test_switch(self) -> None:
-        switch = scenario.switch(self.movement)
-        assert switch == scenario.Switch(leave_s=2.25, lost_s=3.0, old="a", new="b")
-        assert scenario.end_s(self.movement) == 3
+        lab = scenario.load(TWO)
+        switch = scenario.switch(lab)
+        assert switch is not None
+        assert (switch.old, switch.new) == ("a1", "b1")
+        assert switch.leave_s == pytest.approx(1 + 2 * 15 / 35)
+        assert switch.lost_s == pytest.approx(1 + 2 * 30 / 35)
+        assert scenario.end_s(lab) == 3
 
     def test_no_switch_without_a_fall(self) -> None:
-        level = scenario.Movement(start="b", points=self.movement.points)
-        assert scenario.switch(level) is None
         lab = scenario.load(TWO)
         still = msgspec.structs.replace(
             lab, movement=msgspec.structs.replace(lab.movement, start="b1")
         )
+        assert scenario.switch(still) is None
         with pytest.raises(LocalError, match="asks for no switch"):
             scenario.floor_scenario(still)

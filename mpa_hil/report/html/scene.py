@@ -47,7 +47,7 @@ def scene(scenario: Scenario | None, scheme: str, between: tuple[str, str] | Non
         scenario: None: not known, and boxes stand for themselves.
         between: access points left and joined; None: those of the first switch.
     """
-    move = None if scenario is None else switch(scenario.movement)
+    move = None if scenario is None else switch(scenario)
     if scenario is None or move is None:
         return Scene({"mn": "MN", "cn": "CN", "home-agent": "HA", "home-aaa": "AAAH"})
     if between is not None and {ap.name for ap in scenario.aps}.issuperset(between):
