@@ -5,7 +5,7 @@ of a lab transmit with 0 dBm, so `rx_rssi` is the signal itself and reaches from
 Two labs on one machine share no bit of hwsim's group masks and do not hear each other.
 
 What is set when is computed before anything is measured (`movement.schedule`), and written to files
-that are open already: in the guest a moment then costs a fifth of a millisecond (docs/movement.md).
+that are open already: docs/movement.md has what that costs the guest.
 """
 
 from __future__ import annotations

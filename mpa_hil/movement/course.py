@@ -12,9 +12,9 @@ from typing import Protocol
 from mpa_hil.movement.path import Path
 from mpa_hil.movement.propagation import Channel, Model, Transmitter
 
-COARSEST_S, FINEST_S = 0.1, 0.02
-"""Between two settings of a radio. Beacons come every 0.1024 s, but each data frame has a signal
-too; a setting costs the guest a fifth of a millisecond (docs/movement.md)."""
+COARSEST_S, FINEST_S = 0.1, 0.05
+"""Between two settings of a radio. A beacon comes every 0.1024 s, so a finer step would show in
+data frames alone; what is read of them some times a second has a fade each, as it would have."""
 _TRACE_STEP_S = 0.1
 _SHADOWS = 10
 """Steps within the correlation distance of shadowing."""
@@ -44,6 +44,9 @@ class Course(Protocol):
 
     def mean_dbm(self, ap: str, t_s: float) -> float:
         """The same without fast fading: what range goes by."""
+
+    def heard(self, t_s: float) -> Sequence[tuple[float, float]]:
+        """Signal and mean of each access point, in the order of `aps`."""
 
     def knots(self, ap: str) -> Sequence[tuple[float, float]]:
         """Times and means between which a straight line will do."""
@@ -90,6 +93,10 @@ class Trace:
         """See `Course`: a trace has no fading that could be told from the rest."""
         return self.signal_dbm(ap, t_s)
 
+    def heard(self, t_s: float) -> Sequence[tuple[float, float]]:
+        """See `Course`."""
+        return [(dbm, dbm) for dbm in (self.signal_dbm(ap, t_s) for ap in self._points)]
+
     def knots(self, ap: str) -> Sequence[tuple[float, float]]:
         """See `Course`."""
         return self._points[ap]
@@ -126,16 +133,29 @@ class Walk:
 
     def signal_dbm(self, ap: str, t_s: float) -> float:
         """See `Course`."""
-        t_s = min(max(t_s, 0.0), self.path.end_s)
-        return round(self._channels[ap].signal_dbm(*self.path.position(t_s), t_s), _ROUNDED)
+        return self._hear(self._channels[ap], *self._place(t_s))[0]
 
     def mean_dbm(self, ap: str, t_s: float) -> float:
         """See `Course`."""
-        return round(self._channels[ap].mean_dbm(*self.path.position(t_s)), _ROUNDED)
+        return self._hear(self._channels[ap], *self._place(t_s))[1]
+
+    def heard(self, t_s: float) -> Sequence[tuple[float, float]]:
+        """See `Course`."""
+        place = self._place(t_s)
+        return [self._hear(channel, *place) for channel in self._channels.values()]
 
     def knots(self, ap: str) -> Sequence[tuple[float, float]]:
         """See `Course`."""
         return [(t_s, self.mean_dbm(ap, t_s)) for t_s in steps(self)]
+
+    def _place(self, t_s: float) -> tuple[float, float, float]:
+        t_s = min(max(t_s, 0.0), self.path.end_s)
+        return *self.path.position(t_s), t_s
+
+    def _hear(self, channel: Channel, x_m: float, y_m: float, t_s: float) -> tuple[float, float]:
+        mean_dbm = channel.mean_dbm(x_m, y_m)
+        signal_dbm = mean_dbm + channel.fade_db(x_m, y_m, t_s)
+        return round(signal_dbm, _ROUNDED), round(mean_dbm, _ROUNDED)
 
 
 def steps(course: Course) -> Iterator[float]:

@@ -9,6 +9,7 @@ how densely one asks.
   ("Correlation model for shadow fading in mobile radio systems", Electronics Letters 27, 1991), as
   a sum of plane waves. In the plane that autocorrelation has wave numbers k (rad/m) with the
   distribution function 1 - 1 / sqrt(1 + (k correlation_m)^2), in all directions alike.
+- Walls: what is between costs what they cost; round a corner a signal falls or rises at once.
 - Fast fading: the sum of waves from all directions (Clarke), with a direct one of `rician_k_db`
   times their power for Rician. Its phase turns once a wavelength, so coherence goes by speed:
   about 0.18 wavelengths of way. What moves around the MN adds a Doppler of its own, so that it
@@ -29,10 +30,31 @@ Fading = Literal["none", "rayleigh", "rician"]
 LIGHT_MPS = 299_792_458.0
 REFERENCE_M = 1.0
 """Nearer than that the model does not hold."""
-_SHADOW_WAVES = 64
-_FADING_WAVES = 24
+_SHADOW_WAVES = 48
+_FADING_WAVES = 16
 _DEEPEST = 1e-6
 """Of the mean power: a fade of 60 dB, so that its logarithm is finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """A straight wall from (x_m, y_m) to (to_x_m, to_y_m), and what passing it costs."""
+
+    x_m: float
+    y_m: float
+    to_x_m: float
+    to_y_m: float
+    loss_db: float
+
+    def between(self, x_m: float, y_m: float, other_x_m: float, other_y_m: float) -> bool:
+        """Whether it is crossed on the way from one place to the other."""
+        along_x, along_y = self.to_x_m - self.x_m, self.to_y_m - self.y_m
+        way_x, way_y = other_x_m - x_m, other_y_m - y_m
+        side = along_x * (y_m - self.y_m) - along_y * (x_m - self.x_m)
+        other = along_x * (other_y_m - self.y_m) - along_y * (other_x_m - self.x_m)
+        first = way_x * (self.y_m - y_m) - way_y * (self.x_m - x_m)
+        second = way_x * (self.to_y_m - y_m) - way_y * (self.to_x_m - x_m)
+        return (side > 0) != (other > 0) and (first > 0) != (second > 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +69,7 @@ class Model:
         fading: kind of fast fading.
         rician_k_db: direct wave over all others, for `rician`.
         surroundings_mps: speed of what moves around the MN.
+        walls: what stands in the way.
     """
 
     exponent: float = 3.0
@@ -56,6 +79,7 @@ class Model:
     fading: Fading = "none"
     rician_k_db: float = 6.0
     surroundings_mps: float = 0.5
+    walls: tuple[Wall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +188,23 @@ class Channel:
         decades = math.log10(max(distance_m, REFERENCE_M) / REFERENCE_M)
         return self._model.reference_loss_db + 10 * self._model.exponent * decades
 
+    def walls_db(self, x_m: float, y_m: float) -> float:
+        """What the walls between cost."""
+        there = (self.transmitter.x_m, self.transmitter.y_m)
+        return sum(w.loss_db for w in self._model.walls if w.between(x_m, y_m, *there))
+
     def mean_dbm(self, x_m: float, y_m: float) -> float:
         """The local mean: without fast fading."""
         if self._place != (x_m, y_m):
             loss_db = self.loss_db(self.distance_m(x_m, y_m))
+            loss_db += self.walls_db(x_m, y_m)
             shadow_db = self._shadowing.db(x_m, y_m)
             self._mean_dbm = self.transmitter.power_dbm - loss_db + shadow_db
             self._place = (x_m, y_m)
         return self._mean_dbm
 
-    def signal_dbm(self, x_m: float, y_m: float, t_s: float) -> float:
-        """What is received at a place and a time."""
-        mean_dbm = self.mean_dbm(x_m, y_m)
+    def fade_db(self, x_m: float, y_m: float, t_s: float) -> float:
+        """What fast fading adds to it at a time."""
         if self._fading is None:
-            return mean_dbm
-        return mean_dbm + self._fading.db(x_m, y_m, t_s, self.distance_m(x_m, y_m))
+            return 0.0
+        return self._fading.db(x_m, y_m, t_s, self.distance_m(x_m, y_m))

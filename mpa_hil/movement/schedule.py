@@ -46,12 +46,8 @@ def at(course: Course, t_s: float, lost_dbm: float, range_dbm: tuple[int, int]) 
     """
     low, high = range_dbm
     settings = tuple(
-        Setting(
-            ap,
-            min(max(round(course.signal_dbm(ap, t_s)), low), high),
-            course.mean_dbm(ap, t_s) > lost_dbm,
-        )
-        for ap in course.aps
+        Setting(ap, min(max(round(signal_dbm), low), high), mean_dbm > lost_dbm)
+        for ap, (signal_dbm, mean_dbm) in zip(course.aps, course.heard(t_s), strict=True)
     )
     near_dbm = max((each.signal_dbm for each in settings if each.within), default=None)
     return Moment(t_s, settings, near_dbm)

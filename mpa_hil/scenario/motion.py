@@ -38,7 +38,17 @@ class Waypoint(Table, frozen=True, kw_only=True):
     pause_s: Annotated[float, Meta(description="how long it stays here", ge=0, le=86_400)] = 0.0
 
 
-class Propagation(Table, frozen=True, kw_only=True):
+class Wall(Table, frozen=True, kw_only=True):
+    """A straight wall."""
+
+    x_m: Annotated[float, Meta(description="one end: east, m", ge=-100_000, le=100_000)]
+    y_m: Annotated[float, Meta(description="one end: north, m", ge=-100_000, le=100_000)]
+    to_x_m: Annotated[float, Meta(description="the other end: east, m", ge=-100_000, le=100_000)]
+    to_y_m: Annotated[float, Meta(description="the other end: north, m", ge=-100_000, le=100_000)]
+    loss_db: Annotated[float, Meta(description="what a signal loses through it", ge=0, le=100)]
+
+
+class Propagation(Table, frozen=True, kw_only=True, rename={"walls": "wall"}):
     """What becomes of a signal on its way; drawn by lab.seed and the AP's name."""
 
     exponent: Annotated[
@@ -79,6 +89,9 @@ class Propagation(Table, frozen=True, kw_only=True):
             le=-60,
         ),
     ] = -92.0
+    walls: Annotated[
+        tuple[Wall, ...], Meta(description="walls; round a corner a signal falls or rises at once")
+    ] = ()
 
 
 class Movement(

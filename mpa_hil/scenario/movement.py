@@ -9,6 +9,7 @@ from mpa_hil.movement.course import Course, Switch, Trace, Walk
 from mpa_hil.movement.path import Path
 from mpa_hil.movement.path import Waypoint as Place
 from mpa_hil.movement.propagation import Model, Transmitter
+from mpa_hil.movement.propagation import Wall as Barrier
 
 from .model import Movement, Propagation, Scenario, Waypoint
 
@@ -35,6 +36,7 @@ def course(scenario: Scenario) -> Course:
         fading=told.fading,
         rician_k_db=told.rician_k_db,
         surroundings_mps=told.surroundings_mps,
+        walls=tuple(Barrier(w.x_m, w.y_m, w.to_x_m, w.to_y_m, w.loss_db) for w in told.walls),
     )
     transmitters = [
         Transmitter(ap.name, ap.x_m or 0.0, ap.y_m, ap.transmit_dbm, ap.frequency_mhz)
