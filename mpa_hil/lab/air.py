@@ -124,7 +124,7 @@ def _unwritten(writes: tuple[_Write, ...], written: dict[int, bytes]) -> tuple[_
 
 def _carry_out(writes: tuple[_Write, ...]) -> None:
     for write in writes:
-        os.pwrite(write.descriptor, write.octets, 0)
+        os.write(write.descriptor, write.octets)  # debugfs takes each write for the whole value
 
 
 async def make(scenario: Scenario, hosts: Mapping[str, Host], lab_id: str, group: int) -> Air:
