@@ -145,16 +145,10 @@ def _walk(scenario: Scenario) -> Iterator[Problem]:
             "movement.waypoint", "the MN is there for no time", "give `pause_s`, or a second place"
         )
     if placed and movement.start in {ap.name for ap in scenario.aps}:
-        yield from heard(scenario)
-
-
-def heard(scenario: Scenario) -> Iterator[Problem]:
-    """An MN that does not hear its first access point cannot begin."""
-    movement = scenario.movement
-    start_dbm = moving.course(scenario).mean_dbm(movement.start, 0.0)
-    if start_dbm <= movement.lost_dbm:
-        yield Problem(
-            "movement.start",
-            f"{movement.start} is not heard where the MN begins ({start_dbm:.0f} dBm)",
-            "begin nearer to it, or with a stronger transmitter",
-        )
+        start_dbm = moving.course(scenario).mean_dbm(movement.start, 0.0)
+        if start_dbm <= movement.lost_dbm:
+            yield Problem(
+                "movement.start",
+                f"{movement.start} is not heard where the MN begins ({start_dbm:.0f} dBm)",
+                "begin nearer to it, or with a stronger transmitter",
+            )

@@ -12,7 +12,7 @@ import msgspec
 
 from radios.errors import LocalError
 
-from . import checks, files, overrides, shape
+from . import checks, files, overrides, recorded, shape
 from .model import Scenario
 from .source import Source, readable
 
@@ -42,7 +42,7 @@ def load(path: Path | str, settings: Sequence[str] = ()) -> Scenario:
         raise source.error(*problem)
     scenario = files.resolve(scenario, path.absolute().parent)
     files.check(scenario, source)
-    return scenario
+    return recorded.resolve(scenario, path.absolute().parent, source)
 
 
 def encode(scenario: Scenario) -> bytes:
