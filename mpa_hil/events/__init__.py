@@ -101,6 +101,7 @@ from .network import (
     Mip4Reply,
     Mip4Request,
 )
+from .policy import PolicyEvent
 from .preauthentication import (
     PreauthAddress,
     PreauthArrived,
@@ -248,6 +249,7 @@ AnyEvent = (
     | CaDiscarded
     | CaLeases
     | TunnelEvent
+    | PolicyEvent
     | FlowReady
     | FlowQuiet
     | FlowDone
@@ -351,6 +353,7 @@ __all__ = [
     "PhaseEnded",
     "PhaseOutcome",
     "PhaseStarted",
+    "PolicyEvent",
     "PreauthAddress",
     "PreauthArrived",
     "PreauthAuthenticated",

@@ -340,13 +340,13 @@ class Probe(Reasoned):
     """Find out more, at the price of a hole in the stream.
 
     Attributes:
-        kind: "scan" of one channel, or "reachability": a management frame exchange with `target`
+        how: "scan" of one channel, or "reachability": a management frame exchange with `target`
             (R83; R84: hold packets at both ends of the link meanwhile).
         target: of a reachability test; of a scan: whom it is meant to find, "" for anybody.
         frequency_mhz: the channel; 0: all that are known.
     """
 
-    kind: Literal["scan", "reachability"]
+    how: Literal["scan", "reachability"]
     target: str = ""
     frequency_mhz: int = 0
 
