@@ -114,6 +114,7 @@ class NodeTunnel:
         self._hold: HoldDevice | None = None
         self._announcer: Announcer | None = None
         self._announced = False
+        self._is_staged = False
 
         device = plan.device
         self._into_tunnel = [self._default(network, device) for network in networks]
@@ -180,6 +181,7 @@ class NodeTunnel:
         address and to the tunnel sends through that also after `turn`: the end marker.
         """
         state, name = self._state, self._interface
+        self._is_staged = True
         try:
             if 4 in self.plan.versions and strict_path_check(name):
                 state.set(f"net/ipv4/conf/{name}/rp_filter", str(LOOSE))
@@ -280,15 +282,21 @@ class NodeTunnel:
             self._announcer.announce()
 
     def remove(self) -> None:
-        """Take all of it away, whatever its state; what waits is dropped. Repeatable."""
+        """Take all of it away, whatever its state; what waits is dropped. Repeatable.
+
+        What a later tunnel to a further network has put in its place stays.
+        """
         self._unstage()
         for standing in reversed(self._standing):
-            self._state.remove(standing.key)
+            self._state.withdraw(standing)
         if self._announcer is not None:
             self._announcer.close()
             self._announcer = None
 
     def _unstage(self) -> None:
+        if not self._is_staged:
+            return
+        self._is_staged = False
         arrived = {each.key for each in self._standing}
         for standing in reversed(self._staged):
             # A router's entry that is now in use like any other stays.

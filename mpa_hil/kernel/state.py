@@ -103,6 +103,11 @@ class Ledger:
             if error.errno not in ABSENT:
                 raise
 
+    def withdraw(self, wanted: KernelObject) -> None:
+        """Take `wanted` out; what has taken its place since stays, and so does nothing at all."""
+        if self._objects.get(wanted.key) == wanted:
+            self.remove(wanted.key)
+
     def close(self) -> None:
         """Undo everything, the latest first.
 
