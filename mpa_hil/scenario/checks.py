@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mpa_hil.traffic.codecs import CODECS
 
-from . import checks_comparison, checks_ipv6, checks_movement, checks_network, checks_radio
+from . import checks_comparison, checks_ipv6, checks_movement, checks_network, checks_radio, policy
 from .model import Flow, Scenario
 from .problem import Problem, is_hex, repeated
 from .schemes import SCHEMES
@@ -30,6 +30,8 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
     yield from _placements(scenario)
     if scenario.compare is not None:
         yield from checks_comparison.problems(scenario.compare)
+    if scenario.policy is not None:
+        yield from policy.problems(scenario.policy)
 
 
 def _lab(scenario: Scenario) -> Iterator[Problem]:

@@ -27,6 +27,7 @@ from .network import (
     Link,
     Table,
 )
+from .policy import PolicyChoice
 from .schemes import USUAL, Schemes
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "Movement",
     "Placement",
     "Point",
+    "PolicyChoice",
     "Propagation",
     "Scenario",
     "Table",
@@ -193,6 +195,13 @@ class Scenario(
     measure: Annotated[Measure, Meta(description="how a run is measured")] = Measure()
     compare: Annotated[
         Compare | None, Meta(description="what `mpa-hil compare` puts side by side")
+    ] = None
+    policy: Annotated[
+        PolicyChoice | None,
+        Meta(
+            description="who decides when the MN moves and where to; left out: the fall of the"
+            " signal below `movement.leave_dbm` does"
+        ),
     ] = None
     placements: Annotated[
         tuple[Placement, ...], Meta(description="boxes that are machines reached over SSH")

@@ -37,6 +37,9 @@ def apply(raw: dict[str, Any], setting: str) -> str:
         here, node, name = _enter(here, node, step, where)
         done.append(name)
     kind = shape.bare(node)
+    if isinstance(kind, inspect.DictType) and isinstance(here, dict):
+        here[steps[-1]] = _value(text.strip(), kind.value_type)
+        return ".".join((*done, steps[-1]))
     if not isinstance(kind, inspect.StructType) or not isinstance(here, dict):
         raise LocalError(
             f"`{steps[-1]}` is not inside a table", where=where, remedy="name one key of a table"
