@@ -41,8 +41,9 @@ from mpa_hil.authentication.outputs import (
     SendAnswer,
     ToRecipient,
 )
+from mpa_hil.clock import instant
 from mpa_hil.errors import DecodeError
-from mpa_hil.key_delivery.streams import AuthorityLink, instant
+from mpa_hil.key_delivery.streams import AuthorityLink
 from mpa_hil.key_delivery.tls import authority_context
 from mpa_hil.mobility.interface import NS_PER_S, Endpoint, Send
 from mpa_hil.pana.paa import Paa

@@ -20,6 +20,7 @@ from ipaddress import IPv4Address
 
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.stdio import Console
+from mpa_hil.clock import instant
 from mpa_hil.kernel.mobile_ip import MobileNodePath
 from mpa_hil.kernel.state import KernelState
 from mpa_hil.mobility.interface import (
@@ -28,7 +29,6 @@ from mpa_hil.mobility.interface import (
     Discarded,
     Endpoint,
     Expired,
-    Instant,
     MobileOutput,
     Registered,
     Rejected,
@@ -125,7 +125,7 @@ class Binding:
             self._path.stage(care_of)
         if self._alone or at_once:
             self._path.turn(care_of)
-        self._carry_out(self._machine.register(care_of, _now()))
+        self._carry_out(self._machine.register(care_of, instant()))
 
     def retire(self, care_of: IPv4Address) -> None:
         """Receive no more at a care-of address that was left; none there is fine."""
@@ -137,7 +137,7 @@ class Binding:
         care_of = self._machine.care_of
         if care_of is not None:
             self._gone = self._loop.create_future()
-            self._carry_out(self._machine.deregister(_now()))
+            self._carry_out(self._machine.deregister(instant()))
             await asyncio.wait({self._gone}, timeout=timeout_s)
             self._gone = None
         self._path.detach()
@@ -226,7 +226,7 @@ class Binding:
         except OSError:
             return  # an ICMP error about a request: the machine sends again
         source = Endpoint(IPv4Address(address), port)
-        self._carry_out(self._machine.receive(datagram, source, _now()))
+        self._carry_out(self._machine.receive(datagram, source, instant()))
 
     def _close_sockets(self) -> None:
         for source in tuple(self._sockets):
@@ -248,8 +248,4 @@ class Binding:
             self._timer = self._loop.call_later(delay_s, self._expire)
 
     def _expire(self) -> None:
-        self._carry_out(self._machine.expire(_now()))
-
-
-def _now() -> Instant:
-    return Instant(time.monotonic_ns(), time.time_ns())
+        self._carry_out(self._machine.expire(instant()))

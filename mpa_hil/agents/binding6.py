@@ -18,6 +18,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.stdio import Console
+from mpa_hil.clock import instant
 from mpa_hil.kernel.mobile_ip6 import MobileNodePath6
 from mpa_hil.kernel.mobility_socket import MobilitySocket
 from mpa_hil.kernel.state import KernelState, Ledger
@@ -27,7 +28,6 @@ from mpa_hil.mobility.interface import (
     Deregistered,
     Discarded,
     Expired,
-    Instant,
     Registered,
     Rejected,
     TimedOut,
@@ -139,7 +139,7 @@ class Binding6:
             self._carry_out(self._optimiser.abandon())
         self._settling.begin(care_of, alone=alone)
         bid = self._next_identifier() if self._simultaneous else 0
-        outputs = self._machine.register(care_of, _now(), bid=bid, overwrite=alone and bid > 0)
+        outputs = self._machine.register(care_of, instant(), bid=bid, overwrite=alone and bid > 0)
         self._carry_out(outputs)
 
     def retire(self, care_of: IPv6Address) -> None:
@@ -152,14 +152,14 @@ class Binding6:
         present = self._machine.care_of
         if self._simultaneous and present is not None and present != care_of:
             bid = self._next_identifier()
-            self._carry_out(self._machine.register(present, _now(), bid=bid, overwrite=True))
+            self._carry_out(self._machine.register(present, instant(), bid=bid, overwrite=True))
 
     async def deregister(self, timeout_s: float = 5.0) -> None:
         """Have everybody forget the node, and take tunnels and home address away."""
-        self._carry_out(self._optimiser.forget(_now()))
+        self._carry_out(self._optimiser.forget(instant()))
         if self._machine.care_of is not None:
             self._gone = self._loop.create_future()
-            self._carry_out(self._machine.deregister(_now()))
+            self._carry_out(self._machine.deregister(instant()))
             await asyncio.wait({self._gone}, timeout=timeout_s)
             self._gone = None
         self._path.detach()
@@ -207,7 +207,7 @@ class Binding6:
                     self._fail("the binding ran out before it could be renewed")
                 case Discarded():
                     self._discarded(output)
-        bound = self._settling.bound(self._optimiser.settled(_now()))
+        bound = self._settling.bound(self._optimiser.settled(instant()))
         if bound is not None:
             self._bound(bound)
         self._arm()
@@ -219,7 +219,7 @@ class Binding6:
         lifetime_s = 0 if output.lifetime_s is None else int(output.lifetime_s)
         self._acknowledged(output.code, lifetime_s, bound_ns)
         if self._settling.registered(care_of):
-            self._carry_out(self._optimiser.move(care_of, _now()))
+            self._carry_out(self._optimiser.move(care_of, instant()))
 
     def _bound(self, care_of: IPv6Address) -> None:
         if self._settling.alone:
@@ -234,7 +234,7 @@ class Binding6:
     def _receive(self) -> None:
         for packet in self._socket.packets():
             machine = self._machine if packet.source == self._home_agent else self._optimiser
-            self._carry_out(machine.receive(packet, _now()))
+            self._carry_out(machine.receive(packet, instant()))
 
     def _send(self, send: SendPacket) -> None:
         packet = send.packet
@@ -290,9 +290,5 @@ class Binding6:
             self._timer = self._loop.call_later(delay_s, self._expire)
 
     def _expire(self) -> None:
-        self._carry_out(self._machine.expire(_now()))
-        self._carry_out(self._optimiser.expire(_now()))
-
-
-def _now() -> Instant:
-    return Instant(time.monotonic_ns(), time.time_ns())
+        self._carry_out(self._machine.expire(instant()))
+        self._carry_out(self._optimiser.expire(instant()))

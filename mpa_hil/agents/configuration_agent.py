@@ -39,12 +39,12 @@ from mpa_hil.agents.link_frames import LinkFrames
 from mpa_hil.agents.stdio import Console, Json, main
 from mpa_hil.agents.udp_ports import UdpPort
 from mpa_hil.authentication.journal import Journal
+from mpa_hil.clock import instant
 from mpa_hil.configuration.acquisition import Transmit
 from mpa_hil.configuration.agent import ConfigurationAgent
 from mpa_hil.configuration.interface import CONFIGURATION_PORT, Configuration, Method
 from mpa_hil.configuration.reports import AgentSettings, Denied, Gone, Granted, Output
 from mpa_hil.key_delivery.holder import HeldKey
-from mpa_hil.key_delivery.streams import instant
 from mpa_hil.keys import Usage, address_identifier
 from mpa_hil.mobility.interface import NS_PER_S, Discarded, Endpoint, Send
 

@@ -27,12 +27,12 @@ from mpa_hil.agents.config import Fields
 from mpa_hil.agents.loop import Loop
 from mpa_hil.agents.mip6_telling import say_bindings, tell
 from mpa_hil.agents.stdio import Console, Json, main
+from mpa_hil.clock import instant
 from mpa_hil.kernel.mip6_xfrm import REPORTS, parse_report
 from mpa_hil.kernel.mobile_ip6_direct import CorrespondentPath6
 from mpa_hil.kernel.mobility_socket import MobilitySocket
 from mpa_hil.kernel.state import Ledger
 from mpa_hil.kernel.xfrm import XfrmSocket
-from mpa_hil.mobility.interface import Instant
 from mpa_hil.mobility.mip6.bindings import Bound, CacheOutput, SendPacket
 from mpa_hil.mobility.mip6.correspondent import Correspondent
 from radios.errors import MachineError
@@ -86,7 +86,7 @@ class CorrespondentProcess:
 
     def _on_packets(self) -> None:
         for packet in self._socket.packets():
-            self._carry_out(self._machine.receive(packet, _now()))
+            self._carry_out(self._machine.receive(packet, instant()))
 
     def _on_report(self) -> None:
         """The kernel refused a packet with a Home Address option (s9.3.1)."""
@@ -96,7 +96,7 @@ class CorrespondentProcess:
         except OSError:
             return  # more reports than the socket holds: these are told often enough
         if report is not None and report[1] == self._address:
-            self._carry_out(self._machine.unknown(report[0], report[2], _now()))
+            self._carry_out(self._machine.unknown(report[0], report[2], instant()))
 
     def _on_command(self) -> None:
         for command in self._console.commands():
@@ -112,7 +112,7 @@ class CorrespondentProcess:
         return min((due_ns for due_ns in times if due_ns is not None), default=None)
 
     def _expire(self) -> None:
-        now = _now()
+        now = instant()
         self._carry_out(self._machine.expire(now))
         if self._path is not None:
             try:
@@ -155,10 +155,6 @@ def _report_socket() -> socket.socket:
     opened = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_XFRM)
     opened.bind((0, 1 << (REPORTS - 1)))
     return opened
-
-
-def _now() -> Instant:
-    return Instant(time.monotonic_ns(), time.time_ns())
 
 
 def serve(config: Json, console: Console) -> None:

@@ -34,12 +34,13 @@ from pathlib import Path
 from mpa_hil.agents.attending import Commands, attend
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.stdio import Console, Json, main
+from mpa_hil.clock import instant
 from mpa_hil.discovery import files, names, nearby, wire
 from mpa_hil.discovery.cache import Cache, Place
 from mpa_hil.discovery.description import Learnt, Source
 from mpa_hil.discovery.search import AskAnqp, AskName, AskReport, Question, Search
 from mpa_hil.errors import LocalError, MpaError
-from mpa_hil.mobility.interface import Address, Instant
+from mpa_hil.mobility.interface import Address
 from radios.control import ControlClient
 from radios.neighborhood import Neighborhood
 from radios.supplicant import Supplicant
@@ -54,7 +55,7 @@ class DiscoveryProcess:
     def __init__(self, memory: Path | None, console: Console) -> None:
         self._memory = memory
         self._console = console
-        self._search = Search(files.load(memory, _now()) if memory else Cache())
+        self._search = Search(files.load(memory, instant()) if memory else Cache())
         self._control: ControlClient | None = None
         self._servers: tuple[Address, ...] = ()
         self._commands = Commands(console, "discovery")
@@ -86,7 +87,7 @@ class DiscoveryProcess:
         """Let the supplicant go, and remember."""
         await self._let_go()
         if self._memory is not None:
-            files.save(self._memory, self._search.cache, _now())
+            files.save(self._memory, self._search.cache, instant())
 
     async def _do_open(self, fields: Fields) -> None:
         path = fields.text("control")
@@ -247,10 +248,6 @@ def _addresses(fields: Fields, key: str) -> tuple[Address, ...]:
                 raise fields.fault(key, f"{text!r} is no IP address") from None
 
     return tuple(read(fields.texts(key)))
-
-
-def _now() -> Instant:
-    return Instant(time.monotonic_ns(), time.time_ns())
 
 
 async def _serve(config: Json, console: Console) -> None:

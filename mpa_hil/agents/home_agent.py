@@ -37,10 +37,11 @@ from mpa_hil.agents.binding_journal import BindingJournal
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.loop import Loop
 from mpa_hil.agents.stdio import Console, Json, main
+from mpa_hil.clock import instant
 from mpa_hil.kernel.mobile_ip import HomeAgentPath
 from mpa_hil.kernel.netlink import RouteSocket
 from mpa_hil.kernel.state import KernelState
-from mpa_hil.mobility.interface import NS_PER_S, Discarded, Endpoint, Instant, Send
+from mpa_hil.mobility.interface import NS_PER_S, Discarded, Endpoint, Send
 from mpa_hil.mobility.mip4.authentication import SecurityAssociation
 from mpa_hil.mobility.mip4.bindings import (
     Binding,
@@ -154,13 +155,13 @@ class HomeAgentProcess:
         self._machine = HomeAgent(
             settings.address,
             settings.subscribers,
-            started=_now(),
+            started=instant(),
             tuning=settings.tuning,
             reverse_tunnel=settings.reverse_tunnel,
         )
         if self._journal is not None:
             for home, record in tuple(self._journal.records.items()):
-                self._carry_out(self._machine.restore(IPv4Address(home), record, _now()))
+                self._carry_out(self._machine.restore(IPv4Address(home), record, instant()))
         loop.watch(self._socket, self._on_datagram)
         loop.watch(sys.stdin, self._on_command)
         console.emit("mip4.ready", address=settings.address, port=settings.port)
@@ -188,7 +189,7 @@ class HomeAgentProcess:
         except OSError:
             return  # an ICMP error about an earlier reply
         source = Endpoint(IPv4Address(address), port)
-        self._carry_out(self._machine.receive(datagram, source, _now()))
+        self._carry_out(self._machine.receive(datagram, source, instant()))
 
     def _on_command(self) -> None:
         for command in self._console.commands():
@@ -208,7 +209,7 @@ class HomeAgentProcess:
         return min(times, default=None)
 
     def _expire(self) -> None:
-        now = _now()
+        now = instant()
         self._carry_out(self._machine.expire(now))
         if self._path is not None:
             try:
@@ -263,7 +264,7 @@ class HomeAgentProcess:
     def _write_down(self, output: HomeOutput) -> None:
         if self._journal is not None and not isinstance(output, Refused | Discarded | Send):
             home = output.binding.home_address
-            self._journal.note(str(home), self._machine.record(home, _now()))
+            self._journal.note(str(home), self._machine.record(home, instant()))
 
     def _repeat(self, home: IPv4Address) -> None:
         for delay_s in _ANNOUNCEMENTS:
@@ -328,10 +329,6 @@ def _say(binding: Binding) -> dict[str, object]:
         "care_of": binding.care_of,
         "lifetime_s": binding.lifetime_s,
     }
-
-
-def _now() -> Instant:
-    return Instant(time.monotonic_ns(), time.time_ns())
 
 
 def _bind(address: IPv4Address, port: int) -> socket.socket:

@@ -38,6 +38,7 @@ from mpa_hil.agents.config import Fields
 from mpa_hil.agents.loop import Loop
 from mpa_hil.agents.mip6_telling import say_bindings, tell
 from mpa_hil.agents.stdio import Console, Json, main
+from mpa_hil.clock import instant
 from mpa_hil.kernel.home_link import HomeLink
 from mpa_hil.kernel.mobile_ip6 import HomeAgentPath6
 from mpa_hil.kernel.mobility_socket import MobilitySocket
@@ -45,7 +46,7 @@ from mpa_hil.kernel.netlink import RouteSocket
 from mpa_hil.kernel.state import KernelState, Ledger
 from mpa_hil.kernel.tunnel_copies import copy_to
 from mpa_hil.kernel.xfrm import XfrmSocket
-from mpa_hil.mobility.interface import NS_PER_S, Instant
+from mpa_hil.mobility.interface import NS_PER_S
 from mpa_hil.mobility.mip6.authentication import KEY_OCTETS, SecurityAssociation
 from mpa_hil.mobility.mip6.bindings import Bound, CacheOutput, Check, SendPacket, Subscriber
 from mpa_hil.mobility.mip6.home_agent import HomeAgent
@@ -163,14 +164,14 @@ class HomeAgentProcess:
         self._machine = HomeAgent(
             settings.address,
             settings.subscribers,
-            started=_now(),
+            started=instant(),
             tuning=settings.tuning,
             check_addresses=settings.check_addresses and self._link is not None,
             several=settings.several,
         )
         if self._journal is not None:
             for home, record in tuple(self._journal.records.items()):
-                self._carry_out(self._machine.restore(IPv6Address(home), record, _now()))
+                self._carry_out(self._machine.restore(IPv6Address(home), record, instant()))
         loop.watch(self._socket, self._on_packets)
         if self._link is not None:
             loop.watch(self._link, self._on_claims)
@@ -197,14 +198,14 @@ class HomeAgentProcess:
 
     def _on_packets(self) -> None:
         for packet in self._socket.packets():
-            self._carry_out(self._machine.receive(packet, _now()))
+            self._carry_out(self._machine.receive(packet, instant()))
 
     def _on_claims(self) -> None:
         assert self._link is not None
         for address in self._link.claimed():
             if self._checks.pop(address, None) is not None:
                 self._link.settle(address)
-                self._carry_out(self._machine.checked(address, False, _now()))
+                self._carry_out(self._machine.checked(address, False, instant()))
 
     def _on_command(self) -> None:
         for command in self._console.commands():
@@ -224,13 +225,13 @@ class HomeAgentProcess:
         return min(times, default=None)
 
     def _expire(self) -> None:
-        now = _now()
+        now = instant()
         self._carry_out(self._machine.expire(now))
         for home in [at for at, due_ns in self._checks.items() if due_ns <= now.monotonic_ns]:
             del self._checks[home]
             if self._link is not None:
                 self._link.settle(home)
-            self._carry_out(self._machine.checked(home, True, _now()))
+            self._carry_out(self._machine.checked(home, True, instant()))
         try:
             if self._path is not None:
                 self._path.expire(now.monotonic_ns)
@@ -260,7 +261,7 @@ class HomeAgentProcess:
             except (MpaError, OSError) as error:
                 self._console.emit("mip6.kernel_failed", error=str(error))
                 if isinstance(output, Bound) and output.after:
-                    self._carry_out(self._machine.withdraw(output, _now()))
+                    self._carry_out(self._machine.withdraw(output, instant()))
                     break
             log.append((output, before_ns, time.monotonic_ns() - before_ns))
         for output, t_ns, kernel_ns in log:
@@ -302,7 +303,7 @@ class HomeAgentProcess:
 
     def _write_down(self, home: IPv6Address) -> None:
         if self._journal is not None:
-            self._journal.note(str(home), self._machine.record(home, _now()))
+            self._journal.note(str(home), self._machine.record(home, instant()))
 
     def _announce(self, home: IPv6Address) -> None:
         assert self._link is not None
@@ -322,10 +323,6 @@ class HomeAgentProcess:
         except OSError as error:
             reason = f"the answer could not be sent: {error.strerror}"
             self._console.emit("mip6.discarded", reason=reason, source=str(send.packet.destination))
-
-
-def _now() -> Instant:
-    return Instant(time.monotonic_ns(), time.time_ns())
 
 
 def serve(config: Json, console: Console) -> None:

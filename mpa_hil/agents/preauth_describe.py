@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 
 from mpa_hil.authentication.service import SERVICE_PORT
+from mpa_hil.clock import instant
 from mpa_hil.discovery.asking import Asking
 from mpa_hil.discovery.description import Learnt
 from mpa_hil.discovery.information import Failed, InformationOutput, Obtained, SendQuery
 from mpa_hil.errors import DecodeError, RemoteError
-from mpa_hil.mobility.interface import Endpoint, Instant
+from mpa_hil.mobility.interface import Endpoint
 from mpa_hil.pana.association import SecurityAssociation
 
 _RECEIVE_OCTETS = 2048
@@ -47,7 +48,7 @@ async def describe(
     """
     asking = Asking(sa, realm, os.urandom)
     service = Endpoint(agent.address, SERVICE_PORT)
-    outputs = asking.ask(_now(), near=near, realms=realms)
+    outputs = asking.ask(instant(), near=near, realms=realms)
     family = _FAMILIES[agent.address.version]
     with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as opened:
         while True:
@@ -74,16 +75,12 @@ async def _next(
         async with asyncio.timeout(max(0.0, (due_ns - time.monotonic_ns()) / 1e9)):
             datagram, (address, port, *_) = await loop.sock_recvfrom(opened, _RECEIVE_OCTETS)
     except TimeoutError:
-        return asking.expire(_now())
+        return asking.expire(instant())
     except OSError:
         return ()  # an ICMP error about a question: it is repeated
     if Endpoint(ip_address(address.split("%")[0]), port) != service:
         return ()
     try:
-        return asking.receive(datagram, _now())
+        return asking.receive(datagram, instant())
     except DecodeError:
         return ()  # somebody else's word; the agent's may yet come
-
-
-def _now() -> Instant:
-    return Instant(time.monotonic_ns(), time.time_ns())

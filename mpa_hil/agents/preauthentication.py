@@ -44,6 +44,7 @@ from mpa_hil.agents.preauth_keys import SupplicantKeys, refused, remaining_s
 from mpa_hil.agents.preauth_sockets import AddressWatch, Sockets, source_address
 from mpa_hil.agents.preauth_telling import Teller
 from mpa_hil.agents.stdio import Console, Json, main
+from mpa_hil.clock import instant
 from mpa_hil.discovery import wire
 from mpa_hil.discovery.description import CandidateNetwork
 from mpa_hil.errors import LocalError, MpaError
@@ -144,7 +145,7 @@ class PreauthenticationProcess:
         fields.done()
         if self._control is None:
             raise LocalError(_WITHOUT, where="pre-authentication", remedy="open one first")
-        now = _now()
+        now = instant()
         self._carry_out(
             self._machine.prepare(networks, now, deadline_s=deadline_s, hold_s=hold_s, best=best),
             now,
@@ -165,7 +166,7 @@ class PreauthenticationProcess:
     async def _do_forget(self, fields: Fields) -> None:
         realm = fields.text("realm")
         fields.done()
-        now = _now()
+        now = instant()
         self._carry_out(self._machine.forget(realm, now), now)
 
     async def _do_close(self, fields: Fields) -> None:
@@ -187,7 +188,7 @@ class PreauthenticationProcess:
             self._handover.close()
 
     async def _give_up(self) -> None:
-        now = _now()
+        now = instant()
         self._carry_out(self._machine.close(now), now)
         self._over.clear()
         if self._machine.machines:
@@ -237,7 +238,7 @@ class PreauthenticationProcess:
             results = refused(order.keys, "the lifetime of the key is over")
         else:
             results = await SupplicantKeys(control).install(order.keys, lifetime_s)
-        now = _now()
+        now = instant()
         self._carry_out(self._machine.installed(order.realm, results, now), now)
 
     async def _listen(self, control: ControlClient, notices: Subscription) -> None:
@@ -256,7 +257,7 @@ class PreauthenticationProcess:
             with contextlib.suppress(MpaError):  # it is gone again, which is noticed too
                 await self._look(control)
             if isinstance(notice, Reconnected):
-                now = _now()
+                now = instant()
                 self._carry_out(self._machine.supplicant_restarted(now), now)
 
     async def _look(self, control: ControlClient) -> None:
@@ -265,19 +266,19 @@ class PreauthenticationProcess:
 
     def _moved(self, changes: Sequence[Change]) -> None:
         for change in changes:
-            now = _now()
+            now = instant()
             self._carry_out(self._machine.link(change, now), now)
 
     # --- the network and time
 
     def _on_datagram(self, realm: str, datagram: bytes, source: Endpoint) -> None:
-        now = _now()
+        now = instant()
         self._carry_out(self._machine.receive(realm, datagram, source, now), now)
 
     def _on_addresses(self) -> None:
         """An agent is told of a new address, and hears at once when there is one again at all."""
         present = self._sockets.sources()
-        now = _now()
+        now = instant()
         for realm, before in tuple(self._addresses.items()):
             address = present.get(realm, "")
             self._addresses[realm] = address
@@ -290,7 +291,7 @@ class PreauthenticationProcess:
 
     def _on_time(self) -> None:
         self._timer = None
-        now = _now()
+        now = instant()
         self._carry_out(self._machine.expire(now), now)
 
     def _carry_out(self, outputs: Outputs, now: Instant) -> None:
@@ -339,7 +340,7 @@ class PreauthenticationProcess:
 
 
 def _pac(agent: Endpoint) -> PacMachine:
-    return Pac(agent, PacSettings(), os.urandom, _now())
+    return Pac(agent, PacSettings(), os.urandom, instant())
 
 
 def _networks(fields: Fields) -> tuple[CandidateNetwork, ...]:
@@ -348,10 +349,6 @@ def _networks(fields: Fields) -> tuple[CandidateNetwork, ...]:
         return wire.decode(bytes.fromhex(text))
     except (ValueError, MpaError) as error:
         raise fields.fault("networks", f"it holds no descriptions: {error}") from error
-
-
-def _now() -> Instant:
-    return Instant(time.monotonic_ns(), time.time_ns())
 
 
 def _settings(fields: Fields) -> Settings:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable
 
 from mpa_hil.agents.agent_port import AgentPort
 from mpa_hil.agents.keyring import AgentKeys
+from mpa_hil.clock import instant
 from mpa_hil.configuration import interface as configuration
 from mpa_hil.configuration.client import ConfigurationClient
 from mpa_hil.errors import LocalError
-from mpa_hil.mobility.interface import Address, Discarded, Endpoint, Instant, Send
+from mpa_hil.mobility.interface import Address, Discarded, Endpoint, Send
 from mpa_hil.signalling.requester import Timing
 from mpa_hil.tunnel import interface as tunnel
 from mpa_hil.tunnel.node import NodeSettings, TunnelClient
@@ -67,23 +68,23 @@ class Provisioning:
 
     def configure(self, wish: configuration.Wish) -> None:
         """Ask for an address."""
-        self._carry_out(self._configuration.configure(wish, _now()))
+        self._carry_out(self._configuration.configure(wish, instant()))
 
     def release(self) -> None:
         """Give it back."""
-        self._carry_out(self._configuration.release(_now()))
+        self._carry_out(self._configuration.release(instant()))
 
     def take_over(self) -> None:
         """The node sees to the lease itself from now on."""
-        self._carry_out(self._configuration.take_over(_now()))
+        self._carry_out(self._configuration.take_over(instant()))
 
     def create(self, wish: tunnel.TunnelWish) -> None:
         """Ask for a tunnel."""
-        self._carry_out(self.tunnel.create(wish, _now()))
+        self._carry_out(self.tunnel.create(wish, instant()))
 
     def delete(self) -> None:
         """Have the router take its end away."""
-        self._carry_out(self.tunnel.delete(_now()))
+        self._carry_out(self.tunnel.delete(instant()))
 
     def move(self, source: Address) -> None:
         """Go on from another address of the node's."""
@@ -112,11 +113,11 @@ class Provisioning:
 
     def _on_datagram(self, datagram: bytes, source: Endpoint) -> None:
         machine = self._configuration if source == self._ca else self.tunnel
-        self._carry_out(machine.receive(datagram, _now()))
+        self._carry_out(machine.receive(datagram, instant()))
 
     def _on_time(self) -> None:
         self._timer = None
-        now = _now()
+        now = instant()
         self._carry_out(self._configuration.expire(now))
         self._carry_out(self.tunnel.expire(now))
 
@@ -137,7 +138,3 @@ class Provisioning:
         if due:
             delay_s = max(0.0, (min(due) - time.monotonic_ns()) / 1e9)
             self._timer = self._loop.call_later(delay_s, self._on_time)
-
-
-def _now() -> Instant:
-    return Instant(time.monotonic_ns(), time.time_ns())

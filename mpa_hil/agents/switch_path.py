@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from mpa_hil.agents.agent_port import AgentPort
 from mpa_hil.agents.direct_port import DirectPort
-from mpa_hil.key_delivery.streams import instant
+from mpa_hil.clock import instant
 from mpa_hil.mobility.interface import Address, Endpoint
 from mpa_hil.tunnel.interface import Ack, PreparedSwitch
 from mpa_hil.tunnel.node import TunnelClient

@@ -18,8 +18,8 @@ from mpa_hil.agents.stdio import Console, Json
 from mpa_hil.agents.tunnel_log import TunnelLog, listed
 from mpa_hil.agents.udp_ports import UdpPort
 from mpa_hil.authentication.journal import Journal
+from mpa_hil.clock import instant
 from mpa_hil.errors import DecodeError
-from mpa_hil.key_delivery.streams import instant
 from mpa_hil.mobility.interface import NS_PER_S, Address, Endpoint, Send
 from mpa_hil.signalling.client import NamedSecret
 from mpa_hil.tunnel.interface import Code

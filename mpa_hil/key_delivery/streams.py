@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
+from mpa_hil.clock import instant
 from mpa_hil.errors import MachineError
 from mpa_hil.key_delivery import holder as held
 from mpa_hil.key_delivery.tls import peer_names
@@ -25,11 +25,6 @@ HANDSHAKE_S = 10.0
 _CHUNK_OCTETS = 16384
 _BACKLOG_OCTETS = 1 << 20
 """Unsent octets at which a connection is given up: the recipient has stopped reading."""
-
-
-def instant() -> Instant:
-    """This moment."""
-    return Instant(time.monotonic_ns(), time.time_ns())
 
 
 class LinkUser(Protocol):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mpa_hil.clock import instant
 from mpa_hil.errors import DecodeError, LocalError
 from mpa_hil.mobility.interface import NS_PER_S
 from mpa_hil.radius.client import RadiusClient
@@ -21,7 +22,6 @@ from mpa_hil.radius.interface import (
     Ask,
     ClientSettings,
     Endpoint,
-    Instant,
     Lane,
     Output,
     Transmit,
@@ -112,7 +112,7 @@ class RadiusPorts:
 
     def request(self, token: Hashable, ask: Ask) -> tuple[Output, ...]:
         """Ask; returns what is certain at once (`Unreachable`, `Refused`), mostly nothing."""
-        return self._carry_out(self.client.request(token, ask, now()))
+        return self._carry_out(self.client.request(token, ask, instant()))
 
     def forget(self, token: Hashable) -> None:
         """Nobody waits for this answer any more."""
@@ -155,7 +155,7 @@ class RadiusPorts:
 
     def _fire(self) -> None:
         self._timer = None
-        self._take(self.client.expire(now()))
+        self._take(self.client.expire(instant()))
 
     def _lane(self, lane: Lane) -> _UdpLane | _TlsLane:
         found = self._lanes.get(lane)
@@ -170,17 +170,12 @@ class RadiusPorts:
 
     def received(self, packet: bytes, lane: Lane) -> None:
         """A lane has something."""
-        self._take(self.client.receive(packet, lane, now()))
+        self._take(self.client.receive(packet, lane, instant()))
 
     def lost(self, lane: Lane, reason: str) -> None:
         """A lane's connection is gone."""
         if self._lanes.pop(lane, None) is not None:
-            self._take(self.client.lane_lost(lane, reason, now()))
-
-
-def now() -> Instant:
-    """This moment, on both clocks."""
-    return Instant(time.monotonic_ns(), time.time_ns())
+            self._take(self.client.lane_lost(lane, reason, instant()))
 
 
 def _identity(known: Mapping[str, TlsIdentity], name: str) -> tuple[ssl.SSLContext, str]:

@@ -19,8 +19,8 @@ from tunnel_world import KernelModel
 from mpa_hil.agents.access_router_config import AccessRouterSettings, TunnelAgentSettings
 from mpa_hil.agents.stdio import Console
 from mpa_hil.agents.tunnel_service import TunnelService
+from mpa_hil.clock import instant
 from mpa_hil.errors import DecodeError, LocalError
-from mpa_hil.key_delivery.streams import instant
 from mpa_hil.keys import Key, Usage
 from mpa_hil.mobility.interface import Endpoint, Send
 from mpa_hil.tunnel.interface import Code, Created, NodeOutput, Protect, Refused, TunnelWish

@@ -20,8 +20,8 @@ from typing import TypeVar
 from agent_boxes import PATIENCE_S, Agent
 from tunnel_lab import NEW, OLD, ROUTER_B, Ip, TunnelLab
 
+from mpa_hil.clock import instant
 from mpa_hil.key_delivery.messages import Hello, Install, Presence, Withdraw, encode
-from mpa_hil.key_delivery.streams import instant
 from mpa_hil.keys import Key, Usage, address_identifier
 from mpa_hil.mobility.interface import Endpoint, Send
 from mpa_hil.tunnel.interface import (

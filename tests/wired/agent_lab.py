@@ -28,12 +28,12 @@ from services_lab import IDENTITY, Papers, boxes
 
 from mpa_hil import eventlog
 from mpa_hil.authentication.service import SERVICE_PORT, KeyStates, Question, Seal, ServiceClient
+from mpa_hil.clock import instant
 from mpa_hil.eap.eap_tls import EapTls
 from mpa_hil.eap.interface import Failure, Success
 from mpa_hil.eap.method import Method
 from mpa_hil.eap.peer import EapPeer
 from mpa_hil.eap.settings import TlsSettings
-from mpa_hil.key_delivery.streams import instant
 from mpa_hil.mobility.interface import NS_PER_S, Endpoint, Send
 from mpa_hil.pana.interface import (
     EapPacket,

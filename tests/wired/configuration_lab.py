@@ -24,10 +24,10 @@ from typing import Any, TypeVar
 from agent_lab import AgentProcess, udp_socket
 from contract_lab import unique_lab
 
+from mpa_hil.clock import instant
 from mpa_hil.configuration.client import ClientSettings, ConfigurationClient
 from mpa_hil.configuration.interface import Method, Output, Wish, duid_ll, ethernet_client_id
 from mpa_hil.key_delivery.messages import Hello, Install, Withdraw, encode
-from mpa_hil.key_delivery.streams import instant
 from mpa_hil.keys import Key, Usage, address_identifier
 from mpa_hil.mobility.interface import NS_PER_S, Endpoint, Send
 from rigs.links import Bridge, Link, Sysctl, Topology

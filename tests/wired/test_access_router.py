@@ -11,9 +11,9 @@ import pytest
 from access_router_lab import AR, AccessRouterLab, Node, access_router, second_node
 from tunnel_lab import NEW, Flow, TunnelLab, has, soon
 
+from mpa_hil.clock import instant
 from mpa_hil.kernel.node_tunnel import NodeTunnel
 from mpa_hil.key_delivery.messages import Presence, Withdraw
-from mpa_hil.key_delivery.streams import instant
 from mpa_hil.tunnel.interface import Ack, Code, Created, Deleted, Refreshed, Refused
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces")

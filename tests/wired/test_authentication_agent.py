@@ -37,12 +37,12 @@ from radius_peers import pyrad_dictionary
 from services_lab import IDENTITY, needs
 
 from mpa_hil.authentication.service import Describe, KeyState, Prepare
+from mpa_hil.clock import instant
 from mpa_hil.discovery import information, wire
 from mpa_hil.discovery.description import CandidateNetwork
 from mpa_hil.eap.eap_ttls import EapTtls
 from mpa_hil.eap.interface import Cause, Failure
 from mpa_hil.eap.settings import Pap
-from mpa_hil.key_delivery.streams import instant
 from mpa_hil.keys import MasterKey, pmkid
 from mpa_hil.mobility.interface import Endpoint
 from mpa_hil.pana.interface import Answered, BecameServing

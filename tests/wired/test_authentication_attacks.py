@@ -21,7 +21,7 @@ from agent_lab import BSSID, REALM, STATION, Network, Refusal, network
 from services_lab import needs
 
 from mpa_hil.authentication.service import SERVICE_PORT, KeyState, Prepare
-from mpa_hil.key_delivery.streams import instant
+from mpa_hil.clock import instant
 from mpa_hil.keys import MasterKey
 from mpa_hil.pana.interface import Answered
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from configuration_lab import ROUTER, Lab, Node, eventually, in_lab
 from services_lab import needs
 
+from mpa_hil.clock import instant
 from mpa_hil.configuration.interface import (
     Code,
     Configured,
@@ -20,7 +21,6 @@ from mpa_hil.configuration.interface import (
     Wish,
     ethernet_client_id,
 )
-from mpa_hil.key_delivery.streams import instant
 from mpa_hil.mobility.interface import NS_PER_S
 from mpa_hil.signalling.requester import Timing
 from rigs.services import dhcp_client, dhcp_server

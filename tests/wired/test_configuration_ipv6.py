@@ -9,6 +9,7 @@ from pathlib import Path
 from configuration_lab import ROUTER, Lab, Node, eventually, in_lab
 from services_lab import needs
 
+from mpa_hil.clock import instant
 from mpa_hil.configuration.interface import (
     Code,
     Configured,
@@ -19,7 +20,6 @@ from mpa_hil.configuration.interface import (
     Wish,
     duid_ll,
 )
-from mpa_hil.key_delivery.streams import instant
 from rigs.services import dhcp_client, dhcp_server
 from rigs.services.dhcp_client import DhcpClient, DhcpClientConfig
 from rigs.services.dhcp_server import Advertised, DhcpServerConfig

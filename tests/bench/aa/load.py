@@ -18,6 +18,7 @@ from ipaddress import ip_address
 from multiprocessing import get_context
 from typing import Literal
 
+from mpa_hil.clock import instant
 from mpa_hil.eap.authenticator import PassThrough
 from mpa_hil.eap.eap_tls import EapTls
 from mpa_hil.eap.eap_ttls import EapTtls
@@ -30,7 +31,7 @@ from mpa_hil.pana.interface import EapPacket, Ended, Established, Lost, Outputs,
 from mpa_hil.pana.pac import Pac
 from mpa_hil.pana.settings import PacSettings
 from mpa_hil.radius import interface as radius
-from mpa_hil.radius.transport import RadiusPorts, now
+from mpa_hil.radius.transport import RadiusPorts
 
 from .processes import HOME, PANA_PORT, PASSWORD, RADIUS_PORT, SERVER_AT, USER, Papers
 
@@ -141,13 +142,13 @@ class _Node:
         self._socket.bind((_address(number), 0))
         self._socket.connect((SERVER_AT, PANA_PORT))
         self._server = Endpoint(ip_address(SERVER_AT), PANA_PORT)
-        self._pac = Pac(self._server, PacSettings(), os.urandom, now())
+        self._pac = Pac(self._server, PacSettings(), os.urandom, instant())
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
         self._why = ""
         self._loop.add_reader(self._socket, self._readable)
         self._started_ns = time.monotonic_ns()
-        self._take(self._pac.start(now()))
+        self._take(self._pac.start(instant()))
 
     def _take(self, outputs: Outputs) -> None:
         for output in outputs:
@@ -165,21 +166,21 @@ class _Node:
     def _eap(self, packet: bytes) -> None:
         output = self._peer.receive(packet)
         if output.response is not None:
-            self._take(self._pac.eap_response(output.response, now()))
+            self._take(self._pac.eap_response(output.response, instant()))
         elif isinstance(output.outcome, Success):
-            self._take(self._pac.eap_succeeded(output.outcome.msk, now()))
+            self._take(self._pac.eap_succeeded(output.outcome.msk, instant()))
         elif isinstance(output.outcome, Failure):
             self._why = output.outcome.reason
-            self._take(self._pac.eap_failed(now()))
+            self._take(self._pac.eap_failed(instant()))
         else:
-            self._take(self._pac.eap_discarded(now()))
+            self._take(self._pac.eap_discarded(instant()))
 
     def _readable(self) -> None:
         try:
             datagram = self._socket.recv(65536)
         except OSError:
             return
-        self._take(self._pac.receive(datagram, self._server, now()))
+        self._take(self._pac.receive(datagram, self._server, instant()))
 
     def _arm(self) -> None:
         due = None if self._over else self._pac.next_deadline()
@@ -190,7 +191,7 @@ class _Node:
     def _fire(self) -> None:
         self._timer = None
         if not self._over:
-            self._take(self._pac.expire(now()))
+            self._take(self._pac.expire(instant()))
 
     def _end(self, latency_s: float | None) -> None:
         if self._over:

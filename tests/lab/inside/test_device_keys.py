@@ -13,6 +13,7 @@ import pytest
 from air import FREQUENCIES_MHZ, Box, access_point, boxes, join, station
 from virtual_radios import Hwsim
 
+from mpa_hil.clock import instant
 from mpa_hil.mobility.interface import Endpoint, Send
 from mpa_hil.radius import numbers
 from mpa_hil.radius.device_keys import (
@@ -24,7 +25,6 @@ from mpa_hil.radius.device_keys import (
     StationKey,
 )
 from mpa_hil.radius.packet import decode
-from mpa_hil.radius.transport import now
 from radios.control import ControlClient
 from radios.errors import RemoteError
 from radios.hostapd import Hostapd
@@ -54,7 +54,7 @@ class Answering:
         self.requests.append(datagram)
         endpoint = Endpoint(ip_address(source[0]), source[1])
         reply = None
-        for output in self._machine.receive(datagram, endpoint, now()):
+        for output in self._machine.receive(datagram, endpoint, instant()):
             if isinstance(output, Send):
                 reply = output.datagram
             else:
