@@ -12,12 +12,13 @@ from pathlib import Path
 from mpa_hil import eventlog
 from mpa_hil.evaluation import output
 from mpa_hil.evaluation import raw as recorded
-from mpa_hil.evaluation.judgement import verdict
+from mpa_hil.evaluation.judgement import verdict, with_faults
 from mpa_hil.evaluation.raw import RawRun
 from mpa_hil.evaluation.runs import AGENT, Outcome, evaluate_run
 from mpa_hil.eventlog import EventLog
 from mpa_hil.events import Verdict
 from mpa_hil.experiment.plan import KEYS
+from mpa_hil.report.faults import FaultSummary
 from mpa_hil.report.summary import (
     Run,
     Scheme,
@@ -75,6 +76,7 @@ def evaluate(raw: Path, scenario: Scenario, seed: int, out: Path) -> Summary:
         versions=lab.versions,
         schemes=_schemes(outcomes),
         verdict=verdict_summary(judged),
+        faults=with_faults(outcomes),
         notes=notes,
     )
     with output.replacing(out / "summary.json") as stream:
@@ -115,6 +117,11 @@ def _outcome(run: RawRun, scenario: Scenario) -> Outcome:
         return evaluate_run(run, scenario)
     except MpaError as error:
         reason = str(error)
+    if run.info.kind == "fault":
+        judged = FaultSummary(
+            fault=run.info.fault, scheme=run.info.scheme, number=run.number, problems=(reason,)
+        )
+        return Outcome(run.number, run.info, fault=judged)
     if run.info.kind == "handover":
         return Outcome(run.number, run.info, run=failed_run(reason, run.number))
     return Outcome(run.number, run.info, failure=reason)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mpa_hil.evaluation import faults
 from mpa_hil.evaluation.runs import Outcome
 from mpa_hil.experiment.plan import FLOOR, MPA
+from mpa_hil.report.faults import FaultSummary
 from mpa_hil.report.verdict import Check, Missing, QuietRun, Verdict, judge
 from mpa_hil.scenario import Scenario
 
@@ -15,11 +17,21 @@ def verdict(outcomes: Sequence[Outcome], scenario: Scenario) -> Verdict:
     agreements = [pair for outcome in outcomes for pair in outcome.agreements]
     uncompared = [reason for outcome in outcomes for reason in outcome.uncompared]
     made = judge(_null(outcomes, scenario), _control(outcomes, scenario), agreements, uncompared)
-    return Verdict((*made.checks, _handovers(outcomes)))
+    checks = [*made.checks, _handovers(outcomes), faults.check(with_faults(outcomes))]
+    return Verdict(tuple(each for each in checks if each is not None))
 
 
-def _handovers(outcomes: Sequence[Outcome]) -> Check:
+def with_faults(outcomes: Sequence[Outcome]) -> list[FaultSummary]:
+    """The runs in which something went wrong, each with the bound on its gap."""
+    found = [outcome.fault for outcome in outcomes if outcome.fault is not None]
+    done = [(o.info.scheme, o.run) for o in outcomes if o.run is not None]
+    return faults.bounded(found, done)
+
+
+def _handovers(outcomes: Sequence[Outcome]) -> Check | None:
     runs = [outcome.run for outcome in outcomes if outcome.run is not None]
+    if not runs and any(outcome.fault is not None for outcome in outcomes):
+        return None
     good = sum(run.ok for run in runs)
     return Check("handovers measured", good > 0, f"{good} of {len(runs)}")
 
@@ -29,7 +41,7 @@ def _null(outcomes: Sequence[Outcome], scenario: Scenario) -> list[QuietRun] | M
     found = [outcome for outcome in outcomes if outcome.info.kind == "null"]
     if not scenario.measure.null_run and not found:
         return None
-    labs = dict.fromkeys(o.info.lab for o in outcomes if o.info.kind != "null")
+    labs = dict.fromkeys(o.info.lab for o in outcomes if o.info.kind not in ("null", "fault"))
     for lab in labs:
         on_it = [outcome for outcome in found if outcome.info.lab == lab]
         if not on_it:

@@ -24,7 +24,7 @@ from mpa_hil.traffic.records import EndpointRecord
 from mpa_hil.traffic.transfers import TransferEnd
 from radios.errors import RemoteError
 
-Kind = Literal["handover", "null", "control"]
+Kind = Literal["handover", "null", "control", "fault"]
 
 _LATEST_NS = 1 << 62
 """A time beyond this (146 years) is no CLOCK_MONOTONIC."""
@@ -48,6 +48,7 @@ class RunInfo(msgspec.Struct, frozen=True):
     ok: bool
     error: str | None = None
     lab: Literal["main", "floor"] = "main"
+    fault: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{0,80}$")] = ""
 
 
 class _CaptureInfo(msgspec.Struct, frozen=True):
@@ -92,7 +93,7 @@ class RawRun:
     @property
     def name(self) -> str:
         """Number, scheme, kind where it is no handover, and repeat: for files and people."""
-        kind = "" if self.info.kind == "handover" else f"-{self.info.kind}"
+        kind = "" if self.info.kind == "handover" else f"-{self.info.fault or self.info.kind}"
         return f"{self.number:03}-{self.info.scheme}{kind}-repeat{self.info.repeat}"
 
 

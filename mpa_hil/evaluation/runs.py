@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mpa_hil.evaluation import flows, handovers, observers
+from mpa_hil.evaluation import faults, flows, handovers, observers
 from mpa_hil.evaluation.flows import Measured
 from mpa_hil.evaluation.handovers import Handover, mac_octets
 from mpa_hil.evaluation.holding import held
@@ -14,6 +14,7 @@ from mpa_hil.evaluation.observers import Compared
 from mpa_hil.evaluation.raw import RawRun, RunInfo
 from mpa_hil.evaluation.timeline import FIRST_PACKET, MOBILE_NODE, Span, Timeline
 from mpa_hil.events import AnyEvent, PhaseEnded
+from mpa_hil.report.faults import FaultSummary
 from mpa_hil.report.summary import Run, failed_run, make_run
 from mpa_hil.report.verdict import QuietRun
 from mpa_hil.scenario import Scenario, floor_scenario
@@ -42,6 +43,8 @@ class Outcome:
     notes: tuple[str, ...] = ()
     events: tuple[AnyEvent, ...] = ()
     """Found by the evaluation, with scheme and repeat."""
+    fault: FaultSummary | None = None
+    """Of a run with a fault."""
     logs: tuple[FlowLog, ...] = field(default=(), repr=False)
     """For packets.csv."""
 
@@ -57,6 +60,9 @@ def evaluate_run(raw: RawRun, scenario: Scenario) -> Outcome:
     logs = flows.joined(raw, scenario)
     if raw.info.kind == "null":
         return _quiet(raw, logs, flows.measure(logs, scenario, None))
+    if raw.info.kind == "fault":
+        judged = faults.judge_run(raw, scenario, flows.measure(logs, scenario, None))
+        return Outcome(raw.number, raw.info, fault=judged, logs=tuple(logs))
     found = handovers.find(raw, scenario, logs)
     if found:
         measured = flows.worst([one.measured for one in found])

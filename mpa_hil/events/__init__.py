@@ -45,6 +45,7 @@ from .discovery import (
     DiscoveryReady,
     DiscoveryUnanswered,
 )
+from .faults import FaultArmed, FaultDisarmed, FaultInjected, FaultOutcome, FaultReady
 from .flow import (
     FlowDone,
     FlowFailed,
@@ -252,6 +253,11 @@ AnyEvent = (
     | PolicyEvent
     | FlowReady
     | FlowQuiet
+    | FaultArmed
+    | FaultDisarmed
+    | FaultInjected
+    | FaultOutcome
+    | FaultReady
     | FlowDone
     | FlowFailed
     | FlowUnknownCommand
@@ -302,6 +308,11 @@ __all__ = [
     "EpAccessPoint",
     "EpStation",
     "Event",
+    "FaultArmed",
+    "FaultDisarmed",
+    "FaultInjected",
+    "FaultOutcome",
+    "FaultReady",
     "FlowDone",
     "FlowFailed",
     "FlowQuiet",

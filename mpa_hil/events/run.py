@@ -48,8 +48,11 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     """A run of one scheme begins, on a fresh lab."""
 
     kind: Annotated[
-        Literal["handover", "null", "control"],
-        Meta(description="a handover, a run without a switch, or one without holding"),
+        Literal["handover", "null", "control", "fault"],
+        Meta(
+            description="a handover, a run without a switch, one without holding, or one in which"
+            " something goes wrong"
+        ),
     ] = "handover"
     seed: Annotated[int, Meta(description="start of this run's random choices")] = 0
 

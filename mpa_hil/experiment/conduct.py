@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mpa_hil.experiment.faults import Mishap
 from mpa_hil.experiment.moving import HANDOVER_BOUND_S, first_switch, move
 from mpa_hil.experiment.plan import KEYS, RunSpec, options
 from mpa_hil.lab import plan
@@ -53,6 +54,7 @@ class _Traces:
     captures: list[tuple[Host, str, capture.Capture]] = field(default_factory=list)
     endpoints: dict[str, Agent] = field(default_factory=dict)
     lines: list[bytes] = field(default_factory=list)
+    mishap: Mishap | None = None
     keys: tuple[bytes, ...] = field(default=(), repr=False)
 
 
@@ -66,7 +68,7 @@ async def conduct(lab: Lab, spec: RunSpec, folder: Path, air: Host | None) -> st
         RemoteError: a daemon of the lab died, so there can be no further run on it.
     """
     os.makedirs(folder)
-    traces = _Traces(air)
+    traces = _Traces(air, mishap=_mishap(lab, spec))
     chosen = options(lab.scenario, spec.scheme)
     for agent in _agents(lab):
         traces.marks[agent] = agent.count
@@ -86,7 +88,9 @@ async def conduct(lab: Lab, spec: RunSpec, folder: Path, air: Host | None) -> st
 
 
 async def _carry_out(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces: _Traces) -> None:
-    scenario = lab.scenario
+    scenario, mishap = lab.scenario, traces.mishap
+    if mishap is not None:
+        await mishap.before()
     await lab.begin(chosen)
     try:
         if scenario.capture.enabled:
@@ -105,12 +109,18 @@ async def _carry_out(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces
         if planned_transfers(scenario):
             for name in ("cn", "mn"):
                 traces.endpoints[f"{name}-tcp"] = await _start_transfers(lab, name, addresses)
-        await move(lab, spec, chosen, traces.endpoints.values())
+        if mishap is not None:
+            await mishap.start()
+        await move(lab, spec, chosen, traces.endpoints.values(), mishap)
+        if mishap is not None:
+            await mishap.look()
         await _end_flows(scenario, traces)
         if scenario.capture.keys:
             traces.keys = await lab.pairwise_master_keys()
         await asyncio.gather(*(trace.stop() for _, _, trace in traces.captures))
     finally:
+        if mishap is not None:
+            await mishap.revive()
         if not lab.broken:
             await lab.close_mobile_node(HANDOVER_BOUND_S)
         await asyncio.gather(*(agent.stop() for agent in traces.endpoints.values()))
@@ -118,6 +128,16 @@ async def _carry_out(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces
             *(trace.service.stop() for _, _, trace in traces.captures), return_exceptions=True
         )
         await lab.end()
+    if mishap is not None:
+        await mishap.tidied()
+
+
+def _mishap(lab: Lab, spec: RunSpec) -> Mishap | None:
+    """What is to go wrong in a run."""
+    for fault in lab.scenario.faults:
+        if fault.name == spec.fault:
+            return Mishap(lab, fault, first_switch(lab.scenario))
+    return None
 
 
 def flow_addresses(lab: Lab) -> dict[str, Address]:
@@ -213,6 +233,7 @@ async def _save(lab: Lab, spec: RunSpec, folder: Path, traces: _Traces, failure:
         "scheme": spec.scheme,
         "kind": spec.kind,
         "repeat": spec.repeat,
+        "fault": spec.fault,
         "ok": not failure,
         "error": failure or None,
         "lab": "floor" if lab.floor else "main",
@@ -258,7 +279,10 @@ def _write_keys(path: Path, keys: tuple[bytes, ...]) -> None:
 
 def _events(lab: Lab, traces: _Traces) -> Iterator[bytes]:
     yield from traces.lines
-    for agent in _agents(lab):
+    if traces.mishap is not None:
+        yield from traces.mishap.lines
+    witnesses = () if traces.mishap is None else traces.mishap.witnesses
+    for agent in dict.fromkeys((*_agents(lab), *witnesses)):
         for line in agent.since(traces.marks.get(agent, 0)):
             if line.startswith("{"):
                 yield line.encode() + b"\n"

@@ -9,9 +9,11 @@ all are prepared and armed one after the other, each once the one before it is d
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Collection
 
+from mpa_hil.experiment.faults import BEGINNING, PREPARED, Mishap
 from mpa_hil.experiment.plan import RunSpec
 from mpa_hil.lab.agents import Agent
 from mpa_hil.lab.builder import Lab
@@ -49,12 +51,17 @@ _PREPARED_LEAD_US = 4000
 
 
 async def move(
-    lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, endpoints: Collection[Agent]
+    lab: Lab,
+    spec: RunSpec,
+    chosen: Reactive | L2Floor,
+    endpoints: Collection[Agent],
+    mishap: Mishap | None = None,
 ) -> None:
     """Traffic, and the movement in its middle.
 
     Args:
         endpoints: what sends and receives; all begin within some milliseconds.
+        mishap: what goes wrong; then the handover need not succeed.
     """
     scenario = lab.scenario
     wanted = switches(scenario) if spec.kind != "null" else ()
@@ -66,9 +73,14 @@ async def move(
     for number, agent in enumerate(endpoints):
         await agent.daemon.write(b"start %d\n" % (start_ns + number * _APART_NS))
     await asyncio.sleep(scenario.measure.warmup_s)
+    if wanted and mishap is not None:
+        await mishap.arm(BEGINNING)
     if wanted and prepares:
-        await _prepare(lab, spec, chosen, wanted[0])
-        await _arm(lab, spec, chosen, wanted[0])
+        for step in (_prepare, _arm):
+            with mishap.tolerated() if mishap is not None else contextlib.nullcontext():
+                await step(lab, spec, chosen, wanted[0])
+    if wanted and mishap is not None:
+        await mishap.arm(PREPARED)
     if not wanted:
         await asyncio.sleep(end_s(scenario))
     else:
@@ -82,7 +94,10 @@ async def move(
                     until_s = begun_s + each.leave_s - _ARM_AHEAD_S
                     await asyncio.sleep(until_s - time.monotonic())
                     await _arm(lab, spec, chosen, each)
-                await _done(lab, chosen, since)
+                if mishap is None:
+                    await _done(lab, chosen, since)
+                else:
+                    await mishap.finished(since)
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)

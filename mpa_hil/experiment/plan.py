@@ -7,7 +7,7 @@ from typing import Literal
 
 from mpa_hil.scenario import L2Floor, Reactive, Scenario
 
-Kind = Literal["handover", "null", "control"]
+Kind = Literal["handover", "null", "control", "fault"]
 FLOOR = "l2-floor"
 MPA = "mpa"
 AHEAD = ("mpa-level1", "mpa-level2", MPA)
@@ -22,17 +22,22 @@ class RunSpec:
 
     Attributes:
         scheme: whose options hold.
-        kind: a handover; `null`: nothing moves; `control`: a handover without holding packets.
+        kind: a handover; `null`: nothing moves; `control`: a handover without holding packets;
+            `fault`: one in which something goes wrong.
         repeat: which repeat of the scheme, from 0.
         floor: it takes place in the floor's lab.
+        fault: what goes wrong, by its name in the lab file.
     """
 
     scheme: str
     kind: Kind
     repeat: int
     floor: bool
+    fault: str = ""
 
     def __str__(self) -> str:
+        if self.fault:
+            return f"{self.scheme}, fault {self.fault}, repeat {self.repeat + 1}"
         suffix = "" if self.kind == "handover" else f", {self.kind} run"
         return f"{self.scheme}{suffix}" if suffix else f"{self.scheme}, repeat {self.repeat + 1}"
 
@@ -55,6 +60,13 @@ def order(scenario: Scenario, schemes: tuple[str, ...], repeat: int) -> tuple[Ru
         RunSpec(scheme, "handover", number, scheme == FLOOR)
         for number in range(repeat)
         for scheme in schemes
+    ]
+    runs += [
+        RunSpec(scheme, "fault", number, False, fault.name)
+        for number in range(repeat)
+        for fault in scenario.faults
+        for scheme in schemes
+        if scheme in fault.schemes
     ]
     return tuple(runs)
 

@@ -67,6 +67,19 @@ async def start(
     """
     path = f"{name}{tag}.json"
     await host.put(path, json.dumps(config).encode())
+    return await _launch(host, name, path, ready)
+
+
+async def start_again(agent: Agent, *, ready: str) -> Agent:
+    """Start an agent that has ended once more, as it was configured.
+
+    Raises:
+        RemoteError: it ended before it told its `ready` event; carries its last words.
+    """
+    return await _launch(agent.host, agent.name, f"{agent.name}.json", ready)
+
+
+async def _launch(host: Host, name: str, path: str, ready: str) -> Agent:
     return await launch_as(
         Agent,
         host,

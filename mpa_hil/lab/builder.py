@@ -65,8 +65,11 @@ class Lab:
         self.domain_agents: list[agents.Agent] = []
         self._standing: list[Service] = []
         self._fresh: list[Service] = []
-        self._supplicant_path = ""
-        self._controls: dict[str, str] = {}
+        self.supplicant_path = ""
+        self.controls: dict[str, str] = {}
+        """Control sockets of the present run's access points, by their names."""
+        self.expendable: set[Service] = set()
+        """Those whose death is meant to happen: a fault of this run."""
         self._known: list[str] = []
         self._death: asyncio.Future[RemoteError] = asyncio.get_running_loop().create_future()
         self._telling: set[asyncio.Task[None]] = set()
@@ -119,7 +122,7 @@ class Lab:
             config = servers.access_point(scenario, ap, self.secrets, options)
             host = self.hosts[ap.name]
             self._freshen(await hostapd.start(host, config))
-            self._controls[ap.name] = config.control_path(host)
+            self.controls[ap.name] = config.control_path(host)
             if neighbourhood.discovers(options):
                 await neighbourhood.announce(scenario, ap, host, config.control_path(host))
         if not self.floor:
@@ -128,7 +131,7 @@ class Lab:
                 router = self.hosts[f"{domain.name}-router"]
                 self._freshen(await dhcp_server.start(router, servers.dhcp_server(domain, options)))
         supplicant = servers.supplicant(options)
-        self._supplicant_path = supplicant.control_path(self.hosts["mn"])
+        self.supplicant_path = supplicant.control_path(self.hosts["mn"])
         self._freshen(await wpa_supplicant.start(self.hosts["mn"], supplicant))
         asks = neighbourhood.discovers(options)
         self._known = neighbourhood.known_at_first(scenario) if asks else []
@@ -142,7 +145,7 @@ class Lab:
 
     async def open_mobile_node(self) -> None:
         """Have the MN's agents take the present supplicant over."""
-        control, since = self._supplicant_path, self.mobile_node.count
+        control, since = self.supplicant_path, self.mobile_node.count
         wanted = {"control": control, "networks": self._known}
         await self.ask("open", "mobile_node.opened", ATTACH_BOUND_S, **wanted)
         if self.preparing is not None:
@@ -163,7 +166,7 @@ class Lab:
         self.air.place(0.0)
         await self.ask("visit", "mobile_node.visited", ATTACH_BOUND_S, network=ap)
         host = self.hosts[ap]
-        async with ControlClient(self._controls[ap], host.connect, events=False) as client:
+        async with ControlClient(self.controls[ap], host.connect, events=False) as client:
             await Hostapd(client).pmksa_flush()
 
     async def prepare(self, ap: str, options: MpaLevel1) -> None:
@@ -223,7 +226,7 @@ class Lab:
     async def pairwise_master_keys(self) -> tuple[bytes, ...]:
         """The PMKs of this run, EAP's and pre-shared ones, for decrypting its captures."""
         found = [bytes.fromhex(key) for key in self.secrets.psk.values()]
-        client = ControlClient(self._supplicant_path, self.hosts["mn"].connect, events=False)
+        client = ControlClient(self.supplicant_path, self.hosts["mn"].connect, events=False)
         async with client:
             for network in await Supplicant(client).networks():
                 found += await Supplicant(client).pmks(network.network_id)
@@ -305,6 +308,14 @@ class Lab:
         self._fresh.append(service)
         self._note_start(service)
 
+    def replace(self, dead: agents.Agent, agent: agents.Agent) -> None:
+        """Take an agent that was started again in the place of the one that died."""
+        self.expendable.discard(dead)
+        for kept in (self.mobility_agents, self.domain_agents):
+            kept[:] = [agent if each is dead else each for each in kept]
+        self._standing = [agent if each is dead else each for each in self._standing]
+        self._note_start(agent)
+
     def _note_start(self, service: Service) -> None:
         ahead = self.preparing.agents if self.preparing is not None else ()
         waits = service in (*ahead, *self.domain_agents)
@@ -315,7 +326,7 @@ class Lab:
 
     def _on_death(self, daemon: Daemon) -> None:
         service = next((s for s in self.logs.values() if s.daemon is daemon), None)
-        if service is not None and not self._death.done():
+        if service is not None and service not in self.expendable and not self._death.done():
             task = asyncio.ensure_future(self._explain_death(service))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from mpa_hil.report.faults import faults_grid
 from mpa_hil.report.statistics import Spread, median, spread
 from mpa_hil.report.summary import DIRECTIONS, PHASES, Direction, Run, Scheme, Summary
 
@@ -196,7 +197,8 @@ def phases_grid(summary: Summary) -> Grid | None:
 def grids(summary: Summary) -> list[Grid]:
     """All of them, in the order in which they are shown."""
     every = (gap_grid(summary), call_grid(summary), download_grid(summary), phases_grid(summary))
-    return [grid for grid in every if grid is not None]
+    found = [grid for grid in every if grid is not None]
+    return [*found, faults_grid(summary)] if summary.faults else found
 
 
 def good_runs(scheme: Scheme) -> list[Run]:

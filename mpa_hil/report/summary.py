@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from mpa_hil.report.faults import FaultSummary
 from mpa_hil.report.run_parts import (
     HoldSummary,
     SwitchSummary,
@@ -193,6 +194,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     schemes: dict[str, Scheme]
     verdict: VerdictSummary | None = None
+    faults: list[FaultSummary] = []
+    """Runs in which something went wrong on purpose."""
     notes: list[str] = []
     """What was amiss with the data and was passed over, and with which run."""
 

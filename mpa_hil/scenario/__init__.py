@@ -2,6 +2,7 @@
 
 from .comparison import Check, Column, Compare
 from .dumping import to_toml
+from .faults import Fault
 from .files import certificate_files
 from .floor import floor_scenario, is_floor
 from .loading import check_bench, decode, encode, load
@@ -48,6 +49,7 @@ __all__ = [
     "Correspondent",
     "Dhcp",
     "Domain",
+    "Fault",
     "Flow",
     "Home",
     "L2Floor",

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from mpa_hil.traffic.codecs import CODECS
 
-from . import checks_comparison, checks_ipv6, checks_movement, checks_network, checks_radio, policy
+from . import (
+    checks_comparison,
+    checks_faults,
+    checks_ipv6,
+    checks_movement,
+    checks_network,
+    checks_radio,
+    policy,
+)
 from .model import Flow, Scenario
 from .problem import Problem, is_hex, repeated
 from .schemes import SCHEMES
@@ -28,6 +36,7 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
     yield from _flows(scenario)
     yield from _secrets(scenario)
     yield from _placements(scenario)
+    yield from checks_faults.problems(scenario)
     if scenario.compare is not None:
         yield from checks_comparison.problems(scenario.compare)
     if scenario.policy is not None:

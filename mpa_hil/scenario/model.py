@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from .comparison import Compare
+from .faults import Fault
 from .motion import Movement, Point, Propagation, Waypoint
 from .network import (
     AccessPoint,
@@ -42,6 +43,7 @@ __all__ = [
     "Direction",
     "Domain",
     "Family",
+    "Fault",
     "Flow",
     "FlowKind",
     "Home",
@@ -175,7 +177,13 @@ class Scenario(
     Table,
     frozen=True,
     kw_only=True,
-    rename={"domains": "domain", "links": "link", "flows": "flow", "placements": "host"},
+    rename={
+        "domains": "domain",
+        "links": "link",
+        "flows": "flow",
+        "faults": "fault",
+        "placements": "host",
+    },
 ):
     """A whole lab file, checked."""
 
@@ -203,6 +211,9 @@ class Scenario(
             " signal below `movement.leave_dbm` does"
         ),
     ] = None
+    faults: Annotated[
+        tuple[Fault, ...], Meta(description="runs that something goes wrong in, beside the others")
+    ] = ()
     placements: Annotated[
         tuple[Placement, ...], Meta(description="boxes that are machines reached over SSH")
     ] = ()
