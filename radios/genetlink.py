@@ -172,6 +172,11 @@ class GenericNetlink:
         code, _ = self._exchange(self._number, command, attributes)
         return code
 
+    def inquire(self, command: int, attributes: Sequence[Attribute]) -> list[Message]:
+        """Send one command that is answered by messages; raises as `request` does."""
+        _, answers = self._exchange(self._number, command, attributes)
+        return answers
+
     def _resolve(self, family: str) -> int:
         _, answers = self._exchange(CONTROLLER, GET_FAMILY, [(FAMILY_NAME, text(family))])
         for answer in answers:

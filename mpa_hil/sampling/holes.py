@@ -33,6 +33,10 @@ class Holes:
         """No look may begin that would not be over before a switch, until then."""
         self._held_off_ns = max(self._held_off_ns, until_ns)
 
+    def held_off(self, now_ns: int) -> bool:
+        """Whether a switch is near."""
+        return now_ns < self._held_off_ns
+
     def when(self, now_ns: int, *, away: bool, asked: bool) -> int:
         """The earliest time at which a look may begin, as things stand.
 

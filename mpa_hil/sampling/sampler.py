@@ -2,7 +2,7 @@
 
     radio ──reading, beacons, look over──▶ Sampling ──Tell(input)──▶ policy
       ▲                                      │  ▲
-      └──────Poll, Count, Look───────────────┘  └── look wanted, hold off, where the node is
+      └──────Poll, Look──────────────────────┘  └── look wanted, hold off, where the node is
 
 The present access point is asked at even intervals. Others are heard for nothing where they are on
 its channel; a look at another channel costs the stream a hole, so only channels are looked at on
@@ -27,12 +27,13 @@ Input = Sample | BeaconLoss | Probed
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Ask for the present signal."""
+    """Ask for the present signal, and how many beacons were received.
 
+    Attributes:
+        noise: ask for the noise floor, too.
+    """
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """Ask how many beacons of the present access point were received."""
+    noise: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Tell:
     input: Input
 
 
-Output = Poll | Count | Look | Tell
+Output = Poll | Look | Tell
 Outputs = tuple[Output, ...]
 
 
@@ -93,14 +94,6 @@ class _Planned:
     when_ns: int
 
 
-@dataclass(slots=True)
-class _Times:
-    """When something is due."""
-
-    poll_ns: int | None = None
-    count_ns: int | None = None
-
-
 class Sampling:
     """The sampler of one radio."""
 
@@ -111,7 +104,8 @@ class Sampling:
         self._beacons = BeaconWatch(settings.beacons_missed)
         self._known: dict[str, _Known] = {}
         self._serving = ""
-        self._times = _Times()
+        self._poll_ns: int | None = None
+        self._noise_ns = 0
         self._looked_ns: dict[int, int] = {}
         """By channel: when it was last looked at."""
         self._looking: _Looking | None = None
@@ -140,15 +134,13 @@ class Sampling:
         self._now_ns = now_ns
         self._serving = ap
         self._beacons.begin(beacon_interval_tu)
-        self._times.poll_ns = now_ns
-        counts = self._settings.beacons_s > 0
-        self._times.count_ns = now_ns + self._count_every_ns if counts else None
+        self._poll_ns = self._noise_ns = now_ns
         self.holes.hold_off(now_ns + self._settings.guard_ms * NS_PER_MS)
 
     def alone(self) -> None:
         """The node is on none: nothing can be asked, and it scans by itself."""
         self._serving = ""
-        self._times.poll_ns = self._times.count_ns = None
+        self._poll_ns = None
 
     def hold_off(self, until_ns: int) -> None:
         """A switch is near or under way: no look until then."""
@@ -220,7 +212,7 @@ class Sampling:
 
     def next_deadline(self) -> int | None:
         """When to call `expire`; None: when something has happened."""
-        due = [self._times.poll_ns, self._times.count_ns]
+        due = [self._poll_ns]
         if self._looking is None:
             look = self._next_look()
             due.append(None if look is None else look.when_ns)
@@ -231,13 +223,12 @@ class Sampling:
         """What is due."""
         self._now_ns = now_ns
         outputs: list[Output] = []
-        times = self._times
-        if times.poll_ns is not None and now_ns >= times.poll_ns:
-            times.poll_ns = now_ns + self._settings.poll_ms * NS_PER_MS
-            outputs.append(Poll())
-        if times.count_ns is not None and now_ns >= times.count_ns:
-            times.count_ns = now_ns + self._count_every_ns
-            outputs.append(Count())
+        if self._poll_ns is not None and now_ns >= self._poll_ns:
+            self._poll_ns = now_ns + self._settings.poll_ms * NS_PER_MS
+            noise = now_ns >= self._noise_ns and not self.holes.held_off(now_ns)
+            outputs.append(Poll(noise))
+            if noise:
+                self._noise_ns = now_ns + int(self._settings.noise_s * NS_PER_S)
         if self._looking is None:
             look = self._next_look()
             if look is not None and now_ns >= look.when_ns:
@@ -247,10 +238,6 @@ class Sampling:
                 self._wish = None
                 outputs.append(Tell(Probed(now_ns, "", False)))
         return tuple(outputs)
-
-    @property
-    def _count_every_ns(self) -> int:
-        return int(self._settings.beacons_s * NS_PER_S)
 
     def _over(self, looking: _Looking, now_ns: int, found: set[str | None]) -> Outputs:
         """A look has ended: note it, and answer whoever wanted it."""

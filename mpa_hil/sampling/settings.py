@@ -27,7 +27,7 @@ class Settings:
         patience_ms: a look that was asked for and may not be taken is answered after this time.
         missed_looks: looks at its channel that do not find an access point, before it is told as
             not heard: a probe response gets lost.
-        beacons_s: between two counts of the beacons received; 0: they are not counted.
+        noise_s: between two questions for the noise floor, which the kernel's station entry lacks.
         beacons_missed: beacons in a row that did not come, before it is told.
         background: look for candidates without being asked.
     """
@@ -42,6 +42,6 @@ class Settings:
     guard_ms: int = 1000
     patience_ms: int = 1500
     missed_looks: int = 2
-    beacons_s: float = 0.5
+    noise_s: float = 10.0
     beacons_missed: int = 4
     background: bool = True

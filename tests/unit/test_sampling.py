@@ -13,7 +13,7 @@ from mpa_hil.policy.interface import BeaconLoss, Probed, Sample
 from mpa_hil.sampling.beacons import TU_NS, BeaconWatch
 from mpa_hil.sampling.holes import Holes
 from mpa_hil.sampling.merging import Merger
-from mpa_hil.sampling.sampler import Count, Look, Outputs, Poll, Sampling, Tell
+from mpa_hil.sampling.sampler import Look, Outputs, Poll, Sampling, Tell
 from mpa_hil.sampling.settings import NS_PER_MS as MS
 from mpa_hil.sampling.settings import NS_PER_S as S
 from mpa_hil.sampling.settings import Settings
@@ -173,7 +173,7 @@ class Radio:
         self.now_ns = 0
         self.told: list[object] = []
         self.looks: list[tuple[int, Look]] = []
-        self.polls = self.counts = 0
+        self.polls = self.noises = 0
         self.channels = {A: 2412, B: 2437, C: 2462, D: 2412}
         self.fails = False
         self.until_ns: int | None = None
@@ -189,10 +189,9 @@ class Radio:
                     assert self.until_ns is None, "one look at a time"
                     self.looks.append((self.now_ns, output))
                     self.until_ns = self.now_ns + LOOK_NS
-                case Poll():
+                case Poll(noise):
                     self.polls += 1
-                case Count():
-                    self.counts += 1
+                    self.noises += noise
 
     def run(self, seconds: float) -> None:
         end_ns = self.now_ns + int(seconds * S)
@@ -231,7 +230,7 @@ class TestSampler:
         radio = on_a(Settings(background=False))
         radio.run(10)
         assert radio.polls == 51
-        assert radio.counts == 20
+        assert radio.noises == 1  # none within the guard time
         assert not radio.looks
 
     def test_alone_nothing_is_asked(self) -> None:
@@ -239,7 +238,7 @@ class TestSampler:
         radio.machine.alone()
         assert radio.machine.next_deadline() is None
         radio.run(10)
-        assert (radio.polls, radio.counts, radio.looks) == (0, 0, [])
+        assert (radio.polls, radio.looks) == (0, [])
 
     def test_holes_stay_within_the_budget(self) -> None:
         radio = on_a(Settings(hole_ms_per_s=10, burst_ms=150))
