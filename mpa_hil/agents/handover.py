@@ -309,6 +309,7 @@ class HandoverShell(AheadSteps):
         self.feed(Event.ACQUIRED)
 
     def _leave_new(self, _: do.LeaveNew) -> None:
+        self._layer3.give_up()
         self._settling = False
         self._queue.cancel()
         if self._settled:

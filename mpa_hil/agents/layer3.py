@@ -258,9 +258,14 @@ class Layer3:
         if not self._lease.running:
             self._lease.start(rapid_commit=False)
 
+    def give_up(self) -> None:
+        """Wait no longer for what `acquire` was to get."""
+        self._acquired = None
+        self._expecting = False
+
     async def leave(self) -> None:
         """Give binding, lease and addresses back."""
-        self._expecting = False
+        self.give_up()
         self._moving = False
         if self._binding is not None:
             await self._binding.deregister()

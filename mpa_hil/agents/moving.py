@@ -107,10 +107,10 @@ class Moving:
             self._interface,
             self._mac,
         )
-        self._shell = HandoverShell(target, own)
-        self._layer3.follow(self._shell)
+        self._shell = shell = HandoverShell(target, own)
+        self._layer3.follow(shell)
         self._readiness = self._loop.create_future()
-        self._shell.feed(Event.PREPARE)
+        shell.feed(Event.PREPARE)
         try:
             async with asyncio.timeout(_READY_BOUND_S):
                 end = await self._readiness
@@ -118,7 +118,7 @@ class Moving:
             raise RemoteError("the handover is not prepared", where=target.realm) from None
         finally:
             self._readiness = None
-        self._shell.marks()
+        shell.marks()
         if isinstance(end, do.Finished):
             raise RemoteError(f"the handover was given up: {end.cause}", where=target.realm)
 

@@ -273,9 +273,11 @@ class Mishap:
 
     async def _take_names(self) -> None:
         """Have another device bear the names that the access router gives its tunnels."""
-        names = "".join(f" altname mpat{number}" for number in _TUNNELS)
         batch = ("ip", "-batch", "-")
-        add, delete = (f"link property {verb} dev lo{names}\n".encode() for verb in ("add", "del"))
+        add, delete = (
+            "".join(f"link property {verb} dev lo altname mpat{n}\n" for n in _TUNNELS).encode()
+            for verb in ("add", "del")
+        )
         await self._router.run(*batch, stdin=add)
         self._undo.append((self._router.name, batch, delete))
 

@@ -142,6 +142,7 @@ class Handover(Situation):
 
     def do_drop_address(self, turn: Turn) -> None:
         """An address that was not refused for good is kept: on B it may be leased again."""
+        self._refused_address = turn.event is Event.CONFIGURATION_FAILED
         self._delete_tunnel()
         if self._duplicate:
             self._release_address()
@@ -237,6 +238,8 @@ class Handover(Situation):
         self._delete_tunnel()
         self._awaited.discard(Event.SETTLED)
         self._on_new = self._acquired = True
+        if self._refused_address and not self._old_gone:
+            self._limit_ns = self.options.acquire_again_ms * _NS_PER_MS
         self._out.append(act.Acquire(decline=lost))
 
     def do_bind_there(self, turn: Turn) -> None:

@@ -75,6 +75,8 @@ class Options:
     """For the home agent's answer when B's router is silent and A would take the node back. Mobile
     IPv4 asks twice in that time; the router may hold for as long."""
     acquire_ms: int = 20_000
+    acquire_again_ms: int = 5_000
+    """The same where B gave no address when it was asked ahead, and A would take the node back."""
     settle_ms: int = 10_000
     return_ms: int = 3_000
     restore_ms: int = 5_000

@@ -29,6 +29,8 @@ class Situation:
     def _forget_all(self) -> None:
         self._keys_asked = self._keys = False
         self._address_asked = self._configured = self._duplicate = False
+        self._refused_address = False
+        """B gave no address when it was asked ahead."""
         self._tunnel_asked = self._tunnelled = False
         self._binding_staged = self._bound = False
         self._asked_for_new = False
