@@ -140,6 +140,8 @@ class HandoverShell(AheadSteps):
         self._queue.cancel()
         self._remove_tunnel()
         if self._agents is not None:
+            if self._layer3.address is not None:
+                self._agents.move(self._layer3.address)
             await self._agents.farewell()
 
     def _carry_out(self, actions: do.Actions) -> None:

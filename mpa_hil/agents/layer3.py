@@ -149,6 +149,7 @@ class Layer3:
         self._follower: BindingFollower | None = None
         self._residence: Residence | None = None
         self._before: tuple[IpAddress | None, Residence | None] = None, None
+        self._parting = asyncio.Lock()
         self._acquired: Callable[[IpAddress], None] | None = None
 
     @property
@@ -237,10 +238,17 @@ class Layer3:
         """Give back what it had before: a handover's, or a DHCP lease."""
         _, before = self._before
         self._before = None, None
-        if before is not None:
-            await before.vacate()
-        else:
-            await self._lease.stop()
+        async with self._parting:
+            if before is not None:
+                await before.vacate()
+            else:
+                await self._lease.stop()
+
+    async def parted(self) -> None:
+        """Wait until all of that is given back: what a network's agents hear late they would take
+        for something about its next address."""
+        async with self._parting:
+            pass
 
     def set_up(self, network: NextNetwork) -> None:
         """Put an address on the interface that was got ahead of coming here.

@@ -98,6 +98,7 @@ class Moving:
         """
         target = read_target(fields, network)
         fields.done()
+        await self._layer3.parted()
         own = Self(
             self,
             origin,
