@@ -224,7 +224,7 @@ class Rules:
             self._stay("hysteresis", target.ap, why, out)
         elif here.now_ns < free_ns and not lost:
             self._stay("dwell", target.ap, why, out)
-        elif waits_s and self._watch.lost_s > waits_s and not lost:
+        elif waits_s and self._watch.lost_s > waits_s + self._watch.switch_s and not lost:
             self._stay("not-ready", target.ap, why, out)
         elif own.reachability_test and not self._tested(target, here):
             if not self._scanning.testing(here.now_ns):

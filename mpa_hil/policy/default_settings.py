@@ -27,7 +27,7 @@ class DefaultSettings:
     )
     bind_snr_db: float = option(20.0, "below it: bind over the tunnel", least=-20, most=100)
     switch_snr_db: float = option(17.0, "below it: switch", least=-20, most=100)
-    lost_snr_db: float = option(5.0, "below it the link is as good as lost", least=-20, most=100)
+    lost_snr_db: float = option(8.0, "below it the link is as good as lost", least=-20, most=100)
     step_hysteresis_db: float = option(
         3.0, "so much above its threshold a step is wanted no more", least=0, most=30
     )
@@ -39,6 +39,12 @@ class DefaultSettings:
         8.0, "a signal that falls faster wants every step at once", least=0.1, most=1000
     )
     least_slope_db_s: float = option(0.3, "a flatter slope predicts nothing", least=0.01, most=100)
+    rise_db_s: float = option(
+        0.5, "a signal that rises faster wants no step but the switch", least=0, most=1000
+    )
+    path_exponent: float = option(
+        3.0, "of the path loss, for the time left; 0: straight on", least=0, most=8
+    )
     prediction_factor: float = option(
         1.5, "a lead time counts as so many times what was measured", least=1, most=10
     )
@@ -46,7 +52,7 @@ class DefaultSettings:
     beacon_loss: int = option(4, "beacons missed in a row: switch", least=1, most=1000)
     # where to
     enough_snr_db: float = option(40.0, "SNR above it is worth nothing more", least=0, most=100)
-    trend_s: float = option(1.0, "signals are compared so far ahead", least=0, most=10)
+    trend_s: float = option(0.5, "signals are compared so far ahead", least=0, most=10)
     load_db: float = option(8.0, "a channel that is always busy costs", least=0, most=60)
     cost_db: float = option(3.0, "one unit of a candidate's cost costs", least=0, most=60)
     success_db: float = option(
@@ -91,7 +97,7 @@ class DefaultSettings:
         5.0, "least time between moves; times 1 + recent returns", least=0, most=3600
     )
     return_s: float = option(
-        60.0, "a move back within it is a return, and recent for as long", least=0, most=3600
+        120.0, "a move back within it is a return, and recent for as long", least=0, most=3600
     )
     context_s: float = option(60.0, "what is left is kept for", least=0, most=86_400)
     contexts: int = option(2, "of so many networks", least=0, most=16)

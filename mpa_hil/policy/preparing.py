@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import inf, isinf
+from math import isinf
 
 from .budget import Budget, Limits
 from .interface import Decision, Holding, LetGo, Level, Prepare, Stay, Value
@@ -11,8 +11,10 @@ from .situation import Situation
 
 _NS_PER_S = 1_000_000_000
 _RETRY_DOUBLINGS = 6
-_PATIENCE_S = 5.0
-"""Twice the lead time and this, then a preparation of which nothing is heard is not waited for."""
+_PATIENCE_S = 2.0
+"""A step that takes longer than twice its lead time and this is not waited for."""
+_OVERDUE_S = 0.1
+"""What is overdue is expected within this."""
 
 
 class Preparations:
@@ -42,24 +44,29 @@ class Preparations:
         return self._safe(situation.lead.needed_s(Level.BOUND, "", reached))
 
     def waits_s(self, situation: Situation, target: str) -> float:
-        """For what is still being prepared there; 0: nothing, or it should have come long ago."""
+        """Until the next step there is done, about; 0: none is under way, or it is overdue."""
         asked, held = self.asked.get(target, 0), situation.holdings.get(target)
         reached = situation.level(target)
         staged = held is not None and held.tunnel and not held.under_way
         if asked <= reached or staged:
             return 0.0
         realm = situation.candidate(target).realm
-        needed_s = self._safe(situation.lead.needed_s(Level(asked), realm, reached))
-        waited_s = (situation.now_ns - self._asked_ns.get(target, 0)) / _NS_PER_S
-        return needed_s if waited_s < 2 * needed_s + _PATIENCE_S else 0.0
+        needed_s = situation.lead.needed_s(Level(reached + 1), realm, reached)
+        since_ns = self._asked_ns.get(target, 0)
+        if held is not None and held.t_ns > since_ns:
+            since_ns = held.t_ns
+        left_s = needed_s - (situation.now_ns - since_ns) / _NS_PER_S
+        return max(left_s, _OVERDUE_S) if left_s > -needed_s - _PATIENCE_S else 0.0
 
     def _safe(self, needed_s: float) -> float:
         return needed_s * self._factor + self._margin_s
 
     def possible(self, situation: Situation, target: str, left_s: float, wanted: Level) -> Level:
-        """What of `wanted` can still be reached there in the time that is left (C.6)."""
+        """What of `wanted` can still be reached there in the time that is left (C.6).
+
+        Without factor and margin: what does not get done after all is done after the switch.
+        """
         realm, reached = situation.candidate(target).realm, situation.level(target)
-        left_s = inf if isinf(left_s) else (left_s - self._margin_s) / self._factor
         return situation.lead.possible(left_s, realm, reached, wanted)
 
     # --- what to ask for

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import exp, inf, log
 from typing import Literal
 
+_LN_10 = log(10)
 Reason = Literal["threshold", "rate-of-fall", "time-left"]
 
 
-def time_left_s(level_db: float, slope_db_s: float, floor_db: float, least_db_s: float) -> float:
+def time_left_s(
+    level_db: float,
+    slope_db_s: float,
+    floor_db: float,
+    least_db_s: float,
+    exponent: float = 0.0,
+) -> float:
     """How long until a falling signal is at the floor; infinite where it does not fall.
 
     Args:
         least_db_s: a slope that is flatter counts as none: it is noise.
+        exponent: of the path loss. A node that walks away from an access point at an even speed
+            sees its signal fall ever more slowly: with the loss 10 n lg(d / m), a slope of -s now
+            is gone down by x dB after 10 n / (s ln 10) (10^(x / 10 n) - 1). 0: straight on.
     """
+    if slope_db_s >= -least_db_s:
+        return inf
     if level_db <= floor_db:
         return 0.0
-    return (level_db - floor_db) / -slope_db_s if slope_db_s < -least_db_s else inf
+    fall_db = level_db - floor_db
+    if exponent <= 0:
+        return fall_db / -slope_db_s
+    decade_db = 10 * exponent
+    return decade_db / (-slope_db_s * _LN_10) * (exp(fall_db / decade_db * _LN_10) - 1)
 
 
 class Trigger:
@@ -26,6 +42,7 @@ class Trigger:
         level_db: below it the step is wanted.
         hysteresis_db: so much above it, and slowly enough, it is wanted no more.
         fall_db_s: falling faster the step is wanted whatever the level.
+        rise_db_s: rising faster the level does not matter: it gets better by itself.
         confirm_ns: to go on.
         release_ns: to go off.
     """
@@ -36,6 +53,7 @@ class Trigger:
         "_level_db",
         "_off_db",
         "_release_ns",
+        "_rise_db_s",
         "_since_ns",
         "reason",
     )
@@ -45,12 +63,14 @@ class Trigger:
         level_db: float,
         hysteresis_db: float,
         fall_db_s: float,
+        rise_db_s: float,
         confirm_ns: int,
         release_ns: int,
     ) -> None:
         self._level_db = level_db
         self._off_db = level_db + hysteresis_db
         self._fall_db_s = fall_db_s
+        self._rise_db_s = rise_db_s
         self._confirm_ns = confirm_ns
         self._release_ns = release_ns
         self.clear()
@@ -70,7 +90,7 @@ class Trigger:
             needed_s: for doing it.
         """
         wish: Reason | None
-        if level_db < self._level_db:
+        if level_db < self._level_db and slope_db_s < self._rise_db_s:
             wish = "threshold"
         elif left_s <= needed_s:
             wish = "time-left"

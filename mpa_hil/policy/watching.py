@@ -26,6 +26,7 @@ class Watch:
                 level_db,
                 own.step_hysteresis_db,
                 own.fall_db_s,
+                inf if level_db == own.switch_snr_db else own.rise_db_s,
                 own.confirm_ms * _NS_PER_MS,
                 int(own.recover_s * _NS_PER_S),
             )
@@ -38,6 +39,8 @@ class Watch:
         )
         self.left_s = self.lost_s = inf
         """Until the switch's threshold, and until the link is lost, as predicted."""
+        self.switch_s = 0.0
+        """For the switch itself, with the factor."""
 
     def clear(self) -> None:
         """The node is elsewhere."""
@@ -48,8 +51,9 @@ class Watch:
     def read(self, track: Track, here: Situation) -> None:
         """Look at the serving access point's signal after a reading of it."""
         own, level_db, slope = self._own, track.filter.level_db, track.filter.slope_db_s
-        left_s = time_left_s(level_db, slope, own.switch_snr_db, own.least_slope_db_s)
-        lost_s = time_left_s(level_db, slope, own.lost_snr_db, own.least_slope_db_s)
+        least_db_s, exponent = own.least_slope_db_s, own.path_exponent
+        left_s = time_left_s(level_db, slope, own.switch_snr_db, least_db_s, exponent)
+        lost_s = time_left_s(level_db, slope, own.lost_snr_db, least_db_s, exponent)
         coverage_m = here.candidate(here.serving).coverage_m
         if here.speed_m_s and coverage_m:
             # C.6's D / v: so long in this cell at the most, part of which is over.
@@ -66,10 +70,8 @@ class Watch:
         self.prepare.update(level_db, slope, left_s, prepare_s, now_ns)
         self.configure.update(level_db, slope, left_s, configure_s, now_ns)
         self.bind.update(level_db, slope, left_s, bind_s, now_ns)
-        switch_s = 0.0
-        if not isinf(lost_s):
-            switch_s = here.lead.part_s("switch") * own.prediction_factor + own.margin_s
-        self.switch.update(level_db, slope, lost_s, switch_s, now_ns)
+        self.switch_s = here.lead.part_s("switch") * own.prediction_factor
+        self.switch.update(level_db, slope, lost_s, self.switch_s + own.margin_s, now_ns)
 
     def seen(self, track: Track) -> dict[str, Value]:
         """The serving access point, for a decision's inputs."""
