@@ -20,6 +20,11 @@ class Priority(IntEnum):
 
     PATH = 10
     """Daemons and agents that a handover goes through."""
+    ROUTER = 12
+    """What an access router does at a message that packets wait for: who sent the message would
+    go on with its own affairs first."""
+    PACKETS = 15
+    """The kernel's thread that carries packets when many come; see `rigs.guest.inside`."""
     STAMPS = 20
     """Senders and receivers of measured traffic: a late one would be measured itself."""
 

@@ -20,6 +20,7 @@ from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Event
 from mpa_hil.handover.machine import Handover
 from mpa_hil.handover.options import Options
+from mpa_hil.handover.states import State
 from mpa_hil.kernel.node_tunnel import NodeTunnel
 from mpa_hil.mobility.interface import Address
 from radios.errors import MpaError
@@ -40,6 +41,7 @@ _ALL_GOES_WELL = (
     Event.PORT_OPEN,
     Event.ARRIVED,
 )
+_SWITCHING = frozenset({State.HOLDING, State.SWITCHING, State.ARRIVING})
 _CALM_S = 0.2
 """From arrival to the end of tunnel and hold devices at both ends. What was held leaves in a burst,
 and a packet that the kernel still has in its backlog when its path is turned would be overtaken."""
@@ -109,6 +111,11 @@ class HandoverShell(AheadSteps):
     def moved(self) -> bool:
         """The node lives at the new address."""
         return self._settled
+
+    @property
+    def switching(self) -> bool:
+        """Between the decision and the router's release, a bounded time (`Options`)."""
+        return self._machine.state in _SWITCHING
 
     @property
     def round_trip_ns(self) -> int:

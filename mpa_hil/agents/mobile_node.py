@@ -72,6 +72,8 @@ from radios.wpa_events import parse_event
 
 _PREAUTHENTICATION_BOUND_S = 30.0
 _HYSTERESIS_DB = 2
+_COLLECT = (50_000, 20, 100)
+"""Thresholds of the cycle collector; before each switch it is run by hand."""
 _SIGNAL_CHANGE = wpa_events.SIGNAL_CHANGE.encode()
 _CONNECTED = wpa_events.CONNECTED.encode()
 
@@ -336,6 +338,7 @@ async def _serve(config: Json, console: Console) -> None:
         "close": process.close,
     }
     gc.freeze()
+    gc.set_threshold(*_COLLECT)
     console.emit("mobile_node.ready")
     try:
         await attend(console, commands.put, commands.obey(verbs))

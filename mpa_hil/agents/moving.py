@@ -161,6 +161,11 @@ class Moving:
         shell.feed(Event.OLD_PORT_OPEN if old else Event.PORT_OPEN)
         return True
 
+    @property
+    def busy(self) -> bool:
+        """Whether a switch is on its way: what is not urgent waits for its end."""
+        return self._shell is not None and self._shell.switching
+
     def tell(self) -> None:
         """Tell phases, now that there is time."""
         if self._shell is not None:

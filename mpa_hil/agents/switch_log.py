@@ -16,6 +16,10 @@ _FLUSH_S = 0.03
 class Teller(Protocol):
     """Somebody with something to tell."""
 
+    @property
+    def busy(self) -> bool:
+        """There is something under way that telling must not delay."""
+
     def tell(self) -> None:
         """Tell it."""
 
@@ -39,13 +43,11 @@ class SwitchLog:
         """Keep an event of the supplicant's, a phase, or (None) that the switch began."""
         self._noted.append((t_ns, what))
         if self._timer is None:
-            self._timer = self._loop.call_later(_FLUSH_S, self.flush)
+            self._timer = self._loop.call_later(_FLUSH_S, self._on_time)
 
     def flush(self) -> None:
         """Work out what the noted events mean, and tell them."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop()
         noted, self._noted = self._noted, []
         for t_ns, what in noted:
             if what is None:
@@ -60,6 +62,17 @@ class SwitchLog:
                     self._mark(mark)
         if self._more is not None:
             self._more.tell()
+
+    def _on_time(self) -> None:
+        if self._more is not None and self._more.busy:
+            self._timer = self._loop.call_later(_FLUSH_S, self._on_time)
+        else:
+            self.flush()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def phase(self, name: str, t_ns: int, outcome: str | None = None, cause: str = "") -> None:
         """Tell that a phase began (no outcome) or ended."""

@@ -318,8 +318,9 @@ class Lab:
 
     def _note_start(self, service: Service) -> None:
         ahead = self.preparing.agents if self.preparing is not None else ()
-        waits = service in (*ahead, *self.domain_agents)
-        if not waits or service.name == mpa_agents.ACCESS_ROUTER:
+        if service is self.holder or service.name == mpa_agents.ACCESS_ROUTER:
+            prefer(service.host, service.daemon, Priority.ROUTER)
+        elif service not in (*ahead, *self.domain_agents):
             # The others work ahead of a handover, and must wait while one goes on.
             prefer(service.host, service.daemon, Priority.PATH)
         self.tell("daemon.started", service.host.name, name=service.name, pid=service.daemon.pid)
