@@ -13,6 +13,7 @@ from .commands.agent import agent
 from .commands.compare import compare
 from .commands.doctor import doctor
 from .commands.lab import lab
+from .commands.record import record
 from .commands.replay import replay
 from .commands.report import report
 from .commands.run import run
@@ -47,7 +48,7 @@ def cli() -> None:
     """Take a Wi-Fi mobile node through a handover, on real 802.11 stacks, and measure it."""
 
 
-for _command in (run, compare, report, replay, lab, doctor, agent):
+for _command in (run, compare, report, record, replay, lab, doctor, agent):
     cli.add_command(_command)
 
 

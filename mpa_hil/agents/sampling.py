@@ -78,6 +78,7 @@ class Sampler:
         quietly: does something for which the radio leaves its channel, with packets held meanwhile
             (`Moving.quietly`); None: without.
         on_load: called with an access point's own word on how busy it is, after each look.
+        newcomers: awaited after each scan before its results are read, to `learn` whom it found.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Sampler:
         interface: str = "",
         quietly: Quietly | None = None,
         on_load: Callable[[str, BssLoad], None] | None = None,
+        newcomers: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._link = link
         self._machine = Sampling(settings)
@@ -96,6 +98,7 @@ class Sampler:
         self._interface = interface
         self._quietly = quietly
         self._on_load = on_load
+        self._newcomers = newcomers
         self._loop = asyncio.get_running_loop()
         self._station: StationReader | None = None
         self._channels: dict[str, int] = {}
@@ -281,6 +284,8 @@ class Sampler:
 
     async def _found(self, frequency_mhz: int, t_ns: int) -> tuple[SignalSample, ...]:
         """Readings of whom the last scan found, on that channel; 0: on any."""
+        if self._newcomers is not None:
+            await self._newcomers()
         found = []
         for name, mhz in tuple(self._channels.items()):
             if frequency_mhz and mhz != frequency_mhz:

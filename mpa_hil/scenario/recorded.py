@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from mpa_hil.errors import LocalError
 from mpa_hil.movement.recorded import BadTrace, Reading, points, read_csv
 
 from . import checks_movement
@@ -32,6 +33,8 @@ def resolve(scenario: Scenario, folder: Path, source: Source) -> Scenario:
     names |= {ap.bssid.lower(): ap.name for ap in scenario.aps}
     try:
         found = points(_readings(path), names)
+    except LocalError as error:
+        raise source.error(_KEY, f"{error.where}: {error.what}", error.remedy) from error
     except (OSError, ValueError) as error:
         if isinstance(error, BadTrace):
             raise source.error(_KEY, f"{path}: {error}", error.remedy) from error
@@ -59,4 +62,15 @@ def resolve(scenario: Scenario, folder: Path, source: Source) -> Scenario:
 
 
 def _readings(path: Path) -> list[Reading]:
-    return list(read_csv(path.read_text(encoding="utf-8")))
+    """Of a CSV file, or of anything that `mpa-hil replay` reads too: a trace, or a run's folder."""
+    if path.suffix.lower() == ".csv":
+        return list(read_csv(path.read_text(encoding="utf-8")))
+    from mpa_hil.policy import replay_files
+    from mpa_hil.policy.interface import Sample
+
+    events = (step.event for step in replay_files.load(path).steps)
+    return [
+        Reading(event.t_ns / 1e9, event.ap, event.signal_dbm)
+        for event in events
+        if isinstance(event, Sample) and event.signal_dbm is not None
+    ]

@@ -9,6 +9,8 @@ import pytest
 from mpa_hil import scenario
 from mpa_hil.movement.course import Walk
 from mpa_hil.movement.recorded import BadTrace, Reading, points, read_csv
+from mpa_hil.policy import trace
+from mpa_hil.policy.interface import Sample
 from radios.errors import LocalError
 
 LABS = Path(__file__).parents[2] / "lab_configs"
@@ -148,8 +150,8 @@ def test_one_who_is_there_for_no_time(tmp_path: Path) -> None:
 class TestRecorded:
     """A trace in a file of its own."""
 
-    def lab(self, tmp_path: Path, trace: str, name: str = "walk.csv") -> Path:
-        (tmp_path / name).write_text(trace, encoding="utf-8")
+    def lab(self, tmp_path: Path, content: str, name: str = "walk.csv") -> Path:
+        (tmp_path / name).write_text(content, encoding="utf-8")
         path = tmp_path / "lab.toml"
         path.write_text(
             NO_POINTS.replace("lost_dbm = -90", f'lost_dbm = -90\ntrace = "{name}"'),
@@ -166,7 +168,7 @@ class TestRecorded:
         assert scenario.load(again).movement == lab.movement
 
     @pytest.mark.parametrize(
-        ("trace", "what"),
+        ("content", "what"),
         [
             ("", "no column t_s, ap, signal_dbm"),
             ("t_s,ap\n", "no column signal_dbm"),
@@ -179,13 +181,26 @@ class TestRecorded:
             (TRACE.replace("-95", "-70"), "nothing makes the MN move"),
         ],
     )
-    def test_bad_traces(self, tmp_path: Path, trace: str, what: str) -> None:
-        path = self.lab(tmp_path, trace)
+    def test_bad_traces(self, tmp_path: Path, content: str, what: str) -> None:
+        path = self.lab(tmp_path, content)
         with pytest.raises(LocalError) as caught:
             scenario.load(path)
         assert caught.value.where.endswith("movement.trace")
         assert what in caught.value.what
         assert "walk.csv" in caught.value.what
+
+    def test_what_was_recorded_of_a_policys_inputs(self, tmp_path: Path) -> None:
+        second = 1_000_000_000
+        rows = [line.split(",") for line in TRACE.splitlines()[1:]]
+        samples = [Sample(int(t) * second, ap, float(dbm)) for t, ap, dbm in rows]
+        samples.append(Sample(104 * second, "a1", None))
+        steps = tuple(trace.Step(each) for each in samples)
+        written = trace.write(trace.Trace(trace.Header(), steps)).decode()
+        lab = scenario.load(self.lab(tmp_path, written, "walk.jsonl"))
+        assert lab.movement == scenario.load(self.lab(tmp_path, TRACE)).movement
+        with pytest.raises(LocalError, match="neither a trace nor") as caught:
+            scenario.load(self.lab(tmp_path, TRACE, "walk.txt"))
+        assert caught.value.where.endswith("movement.trace")
 
     @pytest.mark.parametrize("name", ["no.csv", ".", "\\u0000"])
     def test_no_such_file(self, tmp_path: Path, name: str) -> None:
