@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mpa_hil.movement.path import BadWaypoint
 
 from . import movement as moving
-from .model import Scenario
+from .model import Movement, Scenario
 from .problem import Problem
 from .shape import suggestion
 
@@ -33,6 +33,10 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
             "movement.propagation",
             "a propagation model beside a trace, which has the signal itself",
             "remove it, or give `[[movement.waypoint]]` instead of the trace",
+        )
+    if movement.repeat > 1 and movement.waypoints:
+        yield Problem(
+            "movement.repeat", "a walk is not repeated", "let the waypoints lead to and fro"
         )
     if movement.waypoints:
         yield from _walk(scenario)
@@ -84,8 +88,25 @@ def _points(scenario: Scenario) -> Iterator[Problem]:
                 f"the trace says nothing about {name}",
                 f'add `[[movement.point]]` with ap = "{name}"',
             )
+    if movement.repeat > 1:
+        yield from _repeated(movement)
     if movement.start in last and last.keys() == set(names):
         yield from _switches(scenario)
+
+
+def _repeated(movement: Movement) -> Iterator[Problem]:
+    first: dict[str, float] = {}
+    last: dict[str, float] = {}
+    for point in movement.points:
+        first.setdefault(point.ap, point.signal_dbm)
+        last[point.ap] = point.signal_dbm
+    for name in last:
+        if last[name] != first[name]:
+            yield Problem(
+                "movement.repeat",
+                f"the trace of {name} begins at {first[name]:g} dBm and ends at {last[name]:g} dBm",
+                "let it end as it begins, so that one time leads into the next",
+            )
 
 
 def _switches(scenario: Scenario) -> Iterator[Problem]:

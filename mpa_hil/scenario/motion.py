@@ -120,6 +120,15 @@ class Movement(
         tuple[Point, ...],
         Meta(description="signal trace; straight lines between points, level before and after"),
     ] = ()
+    repeat: Annotated[
+        int,
+        Meta(
+            description="how often the points are gone through, one time after the other: the trace"
+            " must end as it begins",
+            ge=1,
+            le=1000,
+        ),
+    ] = 1
     waypoints: Annotated[
         tuple[Waypoint, ...],
         Meta(description="the MN's way, at even speed from one to the next; APs need x_m and y_m"),

@@ -46,12 +46,28 @@ def course(scenario: Scenario) -> Course:
 
 
 def traced(movement: Movement, aps: set[str]) -> Trace:
-    """The points of these access points."""
+    """The points of these access points, as often as they are gone through."""
     points: dict[str, list[tuple[float, float]]] = {}
     for point in movement.points:
         if point.ap in aps:
             points.setdefault(point.ap, []).append((point.t_s, point.signal_dbm))
-    return Trace(points)
+    if movement.repeat == 1:
+        return Trace(points)
+    period_s = max(some[-1][0] for some in points.values())
+    return Trace({ap: _again(some, period_s, movement.repeat) for ap, some in points.items()})
+
+
+def _again(
+    points: list[tuple[float, float]], period_s: float, times: int
+) -> list[tuple[float, float]]:
+    """One access point's, `times` times; where one time ends the next begins."""
+    made: list[tuple[float, float]] = []
+    for number in range(times):
+        for t_s, signal_dbm in points:
+            when_s = round(number * period_s + t_s, 6)
+            if not made or when_s > made[-1][0]:
+                made.append((when_s, signal_dbm))
+    return made
 
 
 def path(waypoints: tuple[Waypoint, ...]) -> Path:
