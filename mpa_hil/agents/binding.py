@@ -39,6 +39,7 @@ from mpa_hil.mobility.mip4.authentication import SecurityAssociation
 from mpa_hil.mobility.mip4.codes import meaning
 from mpa_hil.mobility.mip4.mobile_node import MobileNode
 from mpa_hil.mobility.mip4.tuning import Tuning
+from radios.errors import LocalError
 
 _RECEIVE_OCTETS = 2048
 
@@ -100,6 +101,15 @@ class Binding:
     def staged(self) -> frozenset[IPv4Address]:
         """The care-of addresses at which the node receives."""
         return self._path.tunnels
+
+    def optimise(self, wanted: bool) -> None:
+        """Mobile IPv4 has no route optimisation.
+
+        Raises:
+            LocalError: it is wanted.
+        """
+        if wanted:
+            raise LocalError("Mobile IPv4 has no route optimisation", where="mobile_node")
 
     def stage(self, care_of: IPv4Address) -> None:
         """Receive at a care-of address too, which must be on an interface by now.

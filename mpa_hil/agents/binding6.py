@@ -66,8 +66,8 @@ class Binding6:
         )
         lifetime_s = fields.integer("lifetime_s", 300, LIFETIME_UNIT_S, 65535)
         tuning = Tuning(lifetime_s=lifetime_s)
-        optimise = fields.truth("route_optimisation", False)
-        peers = fields.addresses6("optimise")
+        self._optimises = fields.truth("route_optimisation", False)
+        self._peers = fields.addresses6("optimise")
         self._simultaneous = fields.truth("simultaneous", False)
         networks = fields.networks6("correspondents")
         mtu = fields.integer("mtu", 1460, 1280, 65487)
@@ -79,9 +79,8 @@ class Binding6:
             random=os.urandom,
             tuning=tuning,
         )
-        self._optimiser = Optimiser(
-            self.home_address, peers if optimise else (), os.urandom, tuning
-        )
+        self._tuning = tuning
+        self._optimiser = self._make_optimiser()
         self._transforms = Ledger(XfrmSocket())
         self._path = MobileNodePath6(
             state,
@@ -112,6 +111,12 @@ class Binding6:
     def staged(self) -> frozenset[IPv6Address]:
         """The care-of addresses at which the node receives."""
         return self._path.tunnels
+
+    def optimise(self, wanted: bool) -> None:
+        """Tell the correspondents too, or not; for a node that is bound nowhere."""
+        if wanted != self._optimises:
+            self._optimises = wanted
+            self._optimiser = self._make_optimiser()
 
     def stage(self, care_of: IPv6Address) -> None:
         """Receive at a care-of address too, which must be on an interface by now.
@@ -175,6 +180,10 @@ class Binding6:
             self._transforms.close()
         finally:
             self._transforms.netlink.close()
+
+    def _make_optimiser(self) -> Optimiser:
+        peers = self._peers if self._optimises else ()
+        return Optimiser(self.home_address, peers, os.urandom, self._tuning)
 
     def _next_identifier(self) -> int:
         self._identifier = self._identifier % 0xFFFF + 1

@@ -19,6 +19,9 @@ Taken = TypeVar("Taken", bound=IPv4Address | IPv6Address, contravariant=True)
 class Registrar(Protocol[Taken]):
     """What `binding.Binding` and `binding6.Binding6` have in common; they say what it means."""
 
+    def optimise(self, wanted: bool) -> None:
+        """Tell correspondents too, or not."""
+
     def stage(self, care_of: Taken) -> None:
         """Receive at a care-of address too."""
 
@@ -45,6 +48,14 @@ class HomeBinding(Generic[A]):
     def __init__(self, registrar: Registrar[A], kind: type[A]) -> None:
         self._registrar = registrar
         self._kind = kind
+
+    def optimise(self, wanted: bool) -> None:
+        """Tell correspondents of care-of addresses too, or not; for a node that is bound nowhere.
+
+        Raises:
+            LocalError: it is wanted, and this version of Mobile IP has no such thing.
+        """
+        self._registrar.optimise(wanted)
 
     def stage(self, care_of: Address) -> None:
         """Receive at a care-of address too, which must be on an interface by now.

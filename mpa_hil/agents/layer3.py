@@ -157,6 +157,10 @@ class Layer3:
         """The present care-of address, or the only one."""
         return self._address
 
+    def optimise(self, wanted: bool) -> None:
+        """Have correspondents told of the node's addresses too, or not (Mobile IPv6)."""
+        self._home().optimise(wanted)
+
     def stage(self, care_of: IpAddress) -> None:
         """Receive at a care-of address too, which must be on an interface by now.
 

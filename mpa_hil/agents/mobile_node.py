@@ -17,7 +17,7 @@ Commands, one after the other, each answered by an event:
     open {control, networks?}           take over a supplicant        mobile_node.opened
     learn {network, ssid, bssid, frequency_mhz, pmf}  one more AP     mobile_node.learnt
     visit {network}                     join and leave, for practice  mobile_node.visited
-    attach {network, LAYER3}            join, get an address, bind    mobile_node.attached
+    attach {network, LAYER3, route_optimisation?}  join, get an address, bind  mobile_node.attached
     preauthenticate {network}           802.11i's, by the present AP  mobile_node.preauthenticated
     prepare {network, realm, ca, ar, level, ...}  make a handover ready  handover.ready
     arm {network, leave_dbm, LAYER3, scan?, fresh_scan?, hold?, roam?}  mobile_node.armed
@@ -131,6 +131,8 @@ class MobileNodeProcess:
         """Join a network from nothing."""
         name = self._network(fields)
         plan = Plan.read(fields)
+        if fields.has("route_optimisation"):
+            self._layer3.optimise(fields.truth("route_optimisation", False))
         fields.done()
         await self._link.join_from_nothing(name)
         self._present = name

@@ -194,13 +194,10 @@ class Lab:
         """Put the MN on an access point, all the way up; the default is where it begins."""
         self.air.place(0.0)
         ap = self.scenario.ap(ap_name or self.scenario.movement.start)
-        await self.ask(
-            "attach",
-            "mobile_node.attached",
-            ATTACH_BOUND_S,
-            network=ap.name,
-            **self.layer3(ap.name, options),
-        )
+        wanted = self.layer3(ap.name, options)
+        if not self.floor and servers.optimises_routes(self.scenario):
+            wanted["route_optimisation"] = getattr(options, "route_optimisation", False)
+        await self.ask("attach", "mobile_node.attached", ATTACH_BOUND_S, network=ap.name, **wanted)
 
     def layer3(self, ap: str, options: Options, *, same_link: bool = False) -> dict[str, object]:
         """How the MN gets an address behind an access point, as the agent's commands have it.

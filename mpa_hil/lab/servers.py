@@ -200,13 +200,12 @@ def mobility6(scenario: Scenario, secrets: Secrets) -> dict[str, Any]:
         "key": secrets.mobility_key,
         "lifetime_s": scenario.home.agent.lifetime_s,
         "correspondents": [str(peer.subnet6)],
-        "route_optimisation": optimises,
         "optimise": [str(peer.address6)] if optimises else [],
     }
 
 
 def optimises_routes(scenario: Scenario) -> bool:
-    """Whether the lab's CN takes bindings, and the MN sends it some: in all of its schemes."""
+    """Whether the lab's CN takes bindings, and the MN sends it some, in a scheme that does."""
     return scenario.lab.family == "ipv6" and scenario.schemes.mpa.route_optimisation
 
 
