@@ -78,7 +78,9 @@ def _chosen(compare: Compare, request: CompareRequest) -> Compare:
         compare,
         repeat=request.repeat or compare.repeat,
         columns=tuple(column for column in compare.columns if column.name in wanted),
-        checks=tuple(check for check in compare.checks if {check.column, check.of} <= wanted),
+        checks=tuple(
+            check for check in compare.checks if {check.column, check.of or check.column} <= wanted
+        ),
     )
 
 

@@ -209,6 +209,13 @@ def _column(wanted: Sequence[str], column: Column, summary: Summary) -> ColumnRe
 
 def _check(check: Check, columns: Mapping[str, ColumnResult]) -> CheckResult:
     one = columns[check.column].figures.get(check.figure)
+    if not check.of:
+        text = f"{check.figure}: {check.column} at most {check.plus:g}"
+        if one is None:
+            return CheckResult(text=f"{text}: not measured", passed=None)
+        # What must never be exceeded is asked of every run.
+        worst = one.maximum
+        return CheckResult(text=f"{text}: {worst:g}", passed=worst <= check.plus)
     other = columns[check.of].figures.get(check.figure)
     factor = "" if check.at_most == 1 else f"{check.at_most:g} x "
     plus = f" + {check.plus:g}" if check.plus else ""

@@ -67,7 +67,7 @@ def _column(column: Column) -> Iterator[Problem]:
 
 def _check(key: str, check: Check, columns: tuple[str, ...]) -> Iterator[Problem]:
     yield from _known(check.figure, FIGURES, f"{key}.figure", "figure")
-    for which in ("column", "of"):
+    for which in ("column", "of") if check.of else ("column",):
         yield from _known(getattr(check, which), columns, f"{key}.{which}", "column")
 
 

@@ -24,11 +24,13 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Check(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What must hold between two columns: figure(column) <= at_most * figure(of) + plus."""
+    """What must hold of a column: figure(column) <= at_most * figure(of) + plus."""
 
     figure: Annotated[str, Meta(description="which figure")]
     column: Annotated[str, Meta(description="column that is bounded")]
-    of: Annotated[str, Meta(description="column that it is measured against")]
+    of: Annotated[
+        str, Meta(description="column that it is measured against; left out: `plus` is the bound")
+    ] = ""
     at_most: Annotated[float, Meta(description="factor on the other column's figure", gt=0)] = 1.0
     plus: Annotated[float, Meta(description="added to it, in the figure's unit", ge=0)] = 0.0
 

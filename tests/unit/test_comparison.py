@@ -136,9 +136,15 @@ def check(of: str, column: str, **terms: float) -> Check:
         (check("early", "late"), False),
         (check("early", "late", plus=47), True),
         (Check(figure="t_conf_ms", column="early", of="late"), None),
+        (Check(figure="affecting_ms", column="late", plus=70), True),
+        (Check(figure="affecting_ms", column="late", plus=69), False),
+        (Check(figure="affecting_ms", column="late"), False),
+        (Check(figure="t_conf_ms", column="early", plus=1), None),
     ],
 )
-def test_checks_take_medians(wanted: Check, passed: bool | None) -> None:
+def test_checks_take_medians_but_a_number_bounds_every_run(
+    wanted: Check, passed: bool | None
+) -> None:
     made = compared(wanted)
     assert [check.passed for check in made.checks] == [passed]
     assert made.good is bool(passed)
@@ -182,6 +188,17 @@ def test_columns_left_out_take_their_checks_along(tmp_path: Path) -> None:
     planned = comparing.plan(request(tmp_path, "mpa-near", "post-near"))
     assert [c.name for c in planned.compare.columns] == ["post-near", "mpa-near"]
     assert {(c.column, c.of) for c in planned.compare.checks} == {("mpa-near", "post-near")}
+
+
+def test_the_matrix_bounds_each_column_by_itself(tmp_path: Path) -> None:
+    """A check without a second column stays with its first, and bounds it by a number."""
+    wanted = ("v6-esp", "v6-level1")
+    asked = CompareRequest(
+        LABS / "matrix.toml", wanted, None, "auto", None, None, tmp_path / "out", False, ()
+    )
+    checks = comparing.plan(asked).compare.checks
+    assert {(each.column, each.of, each.plus) for each in checks} == {("v6-esp", "", 0)}
+    assert len(checks) == 4
 
 
 def test_a_column_that_is_not_there(tmp_path: Path) -> None:
