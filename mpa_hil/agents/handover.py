@@ -61,6 +61,10 @@ def rehearse(options: Options) -> None:
             machine.feed(event, time.monotonic_ns())
 
 
+def _leave(_: do.Action) -> None:
+    """Somebody else's: the pre-authentication process keeps its own time limits."""
+
+
 class HandoverShell(AheadSteps):
     """The handover to one target."""
 
@@ -73,7 +77,7 @@ class HandoverShell(AheadSteps):
         self._tasks: set[asyncio.Task[None]] = set()
         self._acts: dict[type[do.Action], Callable[..., None]] = {
             do.Authenticate: self._authenticate,
-            do.ForgetKeys: self._nothing,
+            do.ForgetKeys: _leave,
             do.Configure: self._configure,
             do.ReleaseAddress: self._release_address,
             do.CreateTunnel: self._create_tunnel,

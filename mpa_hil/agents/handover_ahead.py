@@ -4,6 +4,7 @@ switch: keys, address, tunnel, binding."""
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -82,7 +83,7 @@ class Self:
     mac: bytes
 
 
-class AheadSteps:
+class AheadSteps(ABC):
     """Addresses, keys, tunnel and binding of one handover.
 
     Args:
@@ -103,16 +104,13 @@ class AheadSteps:
         self._secret = b""
         self._settling = self._settled = self._deleting = False
 
+    @abstractmethod
     def feed(self, event: Event, cause: str = "") -> None:
         """Something happened."""
-        raise NotImplementedError
 
     def later(self, event: Event, cause: str = "") -> None:
         """As `feed`, once what is being carried out is done."""
         self._loop.call_soon(self.feed, event, cause)
-
-    def _nothing(self, action: do.Action) -> None:
-        """Somebody else's: the pre-authentication process keeps its own time limits."""
 
     def _authenticate(self, _: do.Authenticate) -> None:
         if self.target.realm in self._own.ring.keys:

@@ -97,11 +97,11 @@ class Provisioning:
         self._told = self._parted.put_nowait
         self.delete()
         self.release()
-        left = {"Deleted", "Ended"}
+        left: set[type] = {tunnel.Deleted, configuration.Ended}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FAREWELL_S):
                 while left:
-                    left.discard(type(await self._parted.get()).__name__)
+                    left.discard(type(await self._parted.get()))
         self.close()
 
     def close(self) -> None:

@@ -24,7 +24,8 @@ from mpa_hil.kernel.mobile_ip_links import (
     sweep,
     tunnel_name,
 )
-from mpa_hil.kernel.objects import Address, KernelObject, ProxyNeighbour, Route, SourceRule, Tunnel
+from mpa_hil.kernel.objects import Address, KernelObject, ProxyNeighbour, Route, Tunnel
+from mpa_hil.kernel.rules import SourceRule
 from mpa_hil.kernel.state import KernelState
 
 _EVERYWHERE = IPv4Network("0.0.0.0/0")

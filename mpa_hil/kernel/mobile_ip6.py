@@ -29,7 +29,6 @@ from mpa_hil.kernel.mobile_ip_links import (
     CORRESPONDENT_RULE,
     HOME_DEVICE,
     HOME_TABLE,
-    DestinationRule,
     HomeDevice,
     sweep,
     tunnel_name,
@@ -41,8 +40,8 @@ from mpa_hil.kernel.objects import (
     KernelObject,
     ProxyNeighbour,
     Route,
-    SourceRule,
 )
+from mpa_hil.kernel.rules import DestinationRule, SourceRule
 from mpa_hil.kernel.state import KernelState, Ledger
 
 _EVERYWHERE = IPv6Network("::/0")

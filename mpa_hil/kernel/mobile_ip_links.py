@@ -22,22 +22,16 @@ from mpa_hil.kernel.netlink import (
     EXCLUSIVE,
     NetlinkError,
     RouteSocket,
-    attribute,
     attributes,
     message,
     nested,
     text,
-    u8,
-    u32,
 )
 from mpa_hil.kernel.objects import (
     LINK_HEAD,
     PREFIX,
-    ROUTE_PROTOCOL,
     Address,
     IpAddress,
-    IpNetwork,
-    family,
 )
 from mpa_hil.kernel.state import KernelState
 
@@ -91,40 +85,6 @@ class HomeDevice:
 
     def remove(self) -> bytes:
         return link_removal(self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationRule:
-    """Packets to a network, from wherever, are routed by `table`."""
-
-    destination: IpNetwork
-    table: int
-    priority: int
-
-    @property
-    def key(self) -> Hashable:
-        return "rule to", self.destination, self.table, self.priority
-
-    @property
-    def replaces(self) -> bool:
-        return True
-
-    def create(self) -> bytes:
-        return self._message(_NEW_RULE, CREATE | EXCLUSIVE)
-
-    def replace(self) -> bytes:
-        return b""
-
-    def remove(self) -> bytes:
-        return self._message(_DEL_RULE, 0)
-
-    def _message(self, kind: int, flags: int) -> bytes:
-        network = self.destination
-        table = self.table if self.table < 256 else 0
-        head = (family(network), network.prefixlen, 0, 0, table, 0, 0, _TO_TABLE, 0)
-        body = _RULE.pack(*head) + attribute(1, network.network_address.packed)
-        body += u32(6, self.priority) + u32(15, self.table) + u8(21, ROUTE_PROTOCOL)
-        return message(kind, flags, body)
 
 
 def sweep(route: RouteSocket, version: int) -> tuple[str, ...]:

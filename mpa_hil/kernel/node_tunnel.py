@@ -29,10 +29,10 @@ from mpa_hil.kernel.objects import (
     IpNetwork,
     KernelObject,
     Route,
-    SourceRule,
     StaticNeighbour,
     link_layer_address,
 )
+from mpa_hil.kernel.rules import SourceRule
 from mpa_hil.kernel.state import KernelState
 from mpa_hil.kernel.tunnel_end import LOOSE, TunnelEnd, strict_path_check
 from mpa_hil.kernel.tunnel_plan import TunnelPlan

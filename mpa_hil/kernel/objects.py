@@ -230,40 +230,6 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceRule:
-    """Packets from `source` are routed by `table`."""
-
-    source: IpAddress
-    table: int
-    priority: int
-
-    @property
-    def key(self) -> Hashable:
-        return "rule", self.source, self.table, self.priority
-
-    @property
-    def replaces(self) -> bool:
-        return True
-
-    def create(self) -> bytes:
-        return self._message(_NEW_RULE, CREATE | EXCLUSIVE)
-
-    def replace(self) -> bytes:
-        return b""
-
-    def remove(self) -> bytes:
-        return self._message(_DEL_RULE, 0)
-
-    def _message(self, kind: int, flags: int) -> bytes:
-        table = self.table if self.table < 256 else 0
-        length = self.source.max_prefixlen
-        body = _ROUTE.pack(family(self.source), 0, length, 0, table, 0, 0, _TO_TABLE, 0)
-        body += attribute(2, self.source.packed) + u32(6, self.priority)
-        body += u32(15, self.table) + u8(21, ROUTE_PROTOCOL)
-        return message(kind, flags, body)
-
-
-@dataclass(frozen=True, slots=True)
 class ProxyNeighbour:
     """The kernel answers ARP requests or neighbour solicitations for `address` on `interface`
     (RFC 5944 s4.6, RFC 4861 s7.2.8).

@@ -18,7 +18,8 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from mpa_hil.kernel import netlink
 from mpa_hil.kernel.arp import gratuitous
-from mpa_hil.kernel.objects import Address, ProxyNeighbour, Route, SourceRule, Tunnel
+from mpa_hil.kernel.objects import Address, ProxyNeighbour, Route, Tunnel
+from mpa_hil.kernel.rules import SourceRule
 from radios.errors import MachineError
 
 HOME = IPv4Address("10.0.0.100")

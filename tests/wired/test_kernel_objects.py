@@ -15,9 +15,10 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network n
 LEDGER = """
 import subprocess, sys
 from ipaddress import IPv4Address, IPv4Network
+from mpa_hil.kernel.rules import SourceRule
 from mpa_hil.kernel.arp import ArpSocket, link_layer_of
 from mpa_hil.kernel.netlink import RouteSocket
-from mpa_hil.kernel.objects import Address, ProxyNeighbour, Route, SourceRule
+from mpa_hil.kernel.objects import Address, ProxyNeighbour, Route
 from mpa_hil.kernel.state import KernelState
 
 def ip(*argv):
