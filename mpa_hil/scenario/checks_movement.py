@@ -91,7 +91,7 @@ def _points(scenario: Scenario) -> Iterator[Problem]:
     if movement.repeat > 1:
         yield from _repeated(movement)
     if movement.start in last and last.keys() == set(names):
-        yield from _switches(scenario)
+        yield from _switches(scenario) if scenario.policy is None else _start(scenario)
 
 
 def _repeated(movement: Movement) -> Iterator[Problem]:
@@ -110,7 +110,7 @@ def _repeated(movement: Movement) -> Iterator[Problem]:
 
 
 def _switches(scenario: Scenario) -> Iterator[Problem]:
-    """A trace made by hand is made for its switches."""
+    """Without a policy a trace must say by itself when to move and where to."""
     movement, course = scenario.movement, moving.course(scenario)
     if course.signal_dbm(movement.start, 0.0) <= movement.leave_dbm:
         yield Problem(
@@ -166,10 +166,16 @@ def _walk(scenario: Scenario) -> Iterator[Problem]:
             "movement.waypoint", "the MN is there for no time", "give `pause_s`, or a second place"
         )
     if placed and movement.start in {ap.name for ap in scenario.aps}:
-        start_dbm = moving.course(scenario).mean_dbm(movement.start, 0.0)
-        if start_dbm <= movement.lost_dbm:
-            yield Problem(
-                "movement.start",
-                f"{movement.start} is not heard where the MN begins ({start_dbm:.0f} dBm)",
-                "begin nearer to it, or with a stronger transmitter",
-            )
+        yield from _start(scenario)
+
+
+def _start(scenario: Scenario) -> Iterator[Problem]:
+    """Who does not hear the first access point cannot begin."""
+    movement = scenario.movement
+    start_dbm = moving.course(scenario).mean_dbm(movement.start, 0.0)
+    if start_dbm <= movement.lost_dbm:
+        yield Problem(
+            "movement.start",
+            f"{movement.start} is not heard where the MN begins ({start_dbm:.0f} dBm)",
+            "begin nearer to it, or with a stronger transmitter",
+        )

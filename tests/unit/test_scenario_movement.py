@@ -134,6 +134,17 @@ def test_one_way_of_moving_is_needed(tmp_path: Path) -> None:
     assert "[[movement.waypoint]]" in error.remedy
 
 
+def test_with_a_policy_a_trace_need_not_ask_for_a_switch(tmp_path: Path) -> None:
+    policy = '[policy]\nname = "default"\n\n[capture]'
+    text = TWO.replace("signal_dbm = -95", "signal_dbm = -70")
+    assert "nothing makes the MN move" in refused(tmp_path, text).what
+    path = tmp_path / "lab.toml"
+    path.write_text(text.replace("[capture]", policy), encoding="utf-8")
+    assert scenario.switches(scenario.load(path)) == ()
+    unheard = text.replace("signal_dbm = -50", "signal_dbm = -95", 1).replace("[capture]", policy)
+    assert "not heard where the MN begins" in refused(tmp_path, unheard).what
+
+
 def test_a_model_without_a_walk(tmp_path: Path) -> None:
     error = refused(tmp_path, TWO.replace("[capture]", "[movement.propagation]\n\n[capture]"))
     assert error.where.endswith(": movement.propagation")
