@@ -36,6 +36,7 @@ class DhcpLease:
         workdir: for its files.
         on_lease: called with each event that gives it an address.
         versions: of IP that it gets addresses of.
+        name: of its files; two clients of one node have two.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class DhcpLease:
         workdir: str,
         on_lease: Callable[[LeaseEvent], None],
         versions: Versions = "4",
+        name: str = "dhcpcd",
     ) -> None:
         self._interface = interface
         self._workdir = workdir
         self._on_lease = on_lease
         self._versions = versions
+        self._name = name
         self._process: subprocess.Popen[bytes] | None = None
         self._rest = b""
         self._said: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -58,7 +61,7 @@ class DhcpLease:
         """Whether it was started and not yet stopped."""
         return self._process is not None
 
-    def start(self, *, rapid_commit: bool, carrier: bool = True) -> None:
+    def start(self, *, rapid_commit: bool, carrier: bool = True, metric: int | None = None) -> None:
         """Start it; leases are then told as they come.
 
         Its own conflict check (RFC 5227) is off: it would add 4 to 7 s at random, and desktop
@@ -70,6 +73,8 @@ class DhcpLease:
             rapid_commit=rapid_commit,
             carrier=carrier,
             versions=self._versions,
+            metric=metric,
+            name=self._name,
         )
         for path, (data, mode) in files(config, self._workdir).items():
             with contextlib.suppress(FileNotFoundError):

@@ -319,14 +319,16 @@ class HandoverShell(AheadSteps):
         self._layer3.acquire(self._acquired)
 
     def _acquired(self, address: Address) -> None:
+        self._by_dhcp = address
+        self._layer3.adopt_acquired(address)
         self.feed(Event.ACQUIRED)
 
     def _leave_new(self, _: do.LeaveNew) -> None:
         self._layer3.give_up()
         self._settling = False
         self._queue.cancel()
-        if self._settled:
-            self._settled = False
+        if self._settled or self._by_dhcp is not None:
+            self._settled, self._by_dhcp = False, None
             self._layer3.readopt()
         self._remove_tunnel()
         if self._agents is not None:

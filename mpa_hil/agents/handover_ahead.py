@@ -101,6 +101,8 @@ class AheadSteps(ABC):
         self._path: SwitchPath | None = None
         assert own.layer3.address is not None
         self._old: Address = own.layer3.address
+        self._by_dhcp: Address | None = None
+        """The new address, had by ordinary means after the move."""
         self._secret = b""
         self._settling = self._settled = self._deleting = False
 
@@ -246,7 +248,7 @@ class AheadSteps(ABC):
 
     def bound(self, care_of: Address) -> None:
         """See `BindingFollower`."""
-        self.feed(Event.BOUND if care_of == self._new else Event.REBOUND)
+        self.feed(Event.REBOUND if care_of == self._old else Event.BOUND)
 
     def binding_failed(self, what: str) -> None:
         """See `BindingFollower`."""
@@ -254,5 +256,7 @@ class AheadSteps(ABC):
 
     @property
     def _new(self) -> Address:
+        if self._by_dhcp is not None:
+            return self._by_dhcp
         assert self._settings is not None
         return self._settings.address.ip

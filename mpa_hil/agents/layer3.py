@@ -20,6 +20,7 @@ from ipaddress import (
 )
 from typing import Protocol
 
+from mpa_hil.agents.acquisition import Acquisition
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.dhcp_lease import DhcpLease
 from mpa_hil.agents.home_binding import AnyBinding
@@ -136,8 +137,9 @@ class Layer3:
         self._route = RouteSocket()
         self.state = KernelState(self._route)
         """The ledger of the node's kernel objects."""
-        versions: Versions = "6" if fields.has("mobility6") else "4"
-        self._lease = DhcpLease(interface, workdir, self._on_lease, versions)
+        self._workdir = workdir
+        self._versions: Versions = "6" if fields.has("mobility6") else "4"
+        self._lease = DhcpLease(interface, workdir, self._on_lease, self._versions)
         self._binding: AnyBinding | None = read_binding(
             fields, self.state, console, self._on_bound, self._on_failure
         )
@@ -150,7 +152,9 @@ class Layer3:
         self._residence: Residence | None = None
         self._before: tuple[IpAddress | None, Residence | None] = None, None
         self._parting = asyncio.Lock()
-        self._acquired: Callable[[IpAddress], None] | None = None
+        self._acquisition: Acquisition | None = None
+        self._acquisitions = 0
+        self._ending: set[asyncio.Task[None]] = set()
 
     @property
     def address(self) -> IpAddress | None:
@@ -236,7 +240,10 @@ class Layer3:
 
     def readopt(self) -> None:
         """It lives where it did before after all."""
+        left = self._residence
         self._address, self._residence = self._before
+        if isinstance(left, Acquisition):
+            self._end(left)
 
     async def drop(self) -> None:
         """Give back what it had before: a handover's, or a DHCP lease."""
@@ -260,34 +267,46 @@ class Layer3:
         Raises:
             MachineError: the kernel refused.
         """
-        plan = Plan(network.address, network.router, network.router_mac)
-        self._set_static(plan)
+        self._clear_static()
+        self._set_static(Plan(network.address, network.router, network.router_mac))
 
     def acquire(self, acquired: Callable[[IpAddress], None]) -> None:
-        """Get an address by DHCP on the network that the node has come to, and say so."""
-        self._acquired = acquired
-        self._expecting = True
-        if not self._lease.running:
-            self._lease.start(rapid_commit=False)
+        """Get an address by DHCP on the network that the node has come to, and say so; what it has
+        stays."""
+        self.give_up()
+        self._acquisitions += 1
+        where = self._interface, self._workdir, self._versions, self._acquisitions
+        self._acquisition = Acquisition(*where, self.state, self._console, acquired)
+
+    def adopt_acquired(self, address: IpAddress) -> None:
+        """The node lives at the address that `acquire` has got."""
+        acquisition, self._acquisition = self._acquisition, None
+        assert acquisition is not None
+        self.adopt(address, acquisition)
 
     def give_up(self) -> None:
         """Wait no longer for what `acquire` was to get."""
-        self._acquired = None
-        self._expecting = False
+        acquisition, self._acquisition = self._acquisition, None
+        if acquisition is not None:
+            self._end(acquisition)
+
+    def _end(self, acquisition: Acquisition) -> None:
+        task = asyncio.get_running_loop().create_task(acquisition.vacate())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     async def leave(self) -> None:
         """Give binding, lease and addresses back."""
         self.give_up()
-        self._moving = False
+        self._expecting = self._moving = False
         if self._binding is not None:
             await self._binding.deregister()
         if self._residence is not None:
             await self._residence.vacate()
             self._residence = None
         await self._lease.stop()
-        for standing in reversed(self._static):
-            self.state.remove(standing.key)
-        self._static.clear()
+        await asyncio.gather(*self._ending)
+        self._clear_static()
         self._address = None
 
     def close(self) -> None:
@@ -327,16 +346,17 @@ class Layer3:
                 self.state.apply(wanted)
         self._address = plan.static.ip
 
+    def _clear_static(self) -> None:
+        for standing in reversed(self._static):
+            self.state.remove(standing.key)
+        self._static.clear()
+
     def _on_lease(self, event: LeaseEvent) -> None:
         now_ns = time.monotonic_ns()
         address = ip_address(event.address)
         if not self._expecting or (self._moving and address == self._address):
             return  # a renewal, or the lease of the network just left
         self._expecting = False
-        acquired, self._acquired = self._acquired, None
-        if acquired is not None:
-            acquired(address)
-            return
         self._address = address
         if self._moving:
             self._owner.phase("dhcp", now_ns, "done", event.reason)
