@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mpa_hil.agents.stdio import Console
 from mpa_hil.discovery import wire
@@ -16,15 +16,23 @@ _QUIET_NS = NS_PER_S
 
 
 class Teller:
-    """Writes events; the two phases of preparation are told as phases too."""
+    """Writes events; the two phases of preparation are told as phases too.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        also: told every output, before it is written.
+    """
+
+    def __init__(
+        self, console: Console, also: Callable[[out.Output], None] = lambda _: None
+    ) -> None:
         self._console = console
+        self._also = also
         self._dropped: dict[tuple[str, str], tuple[int, int]] = {}
         """By network and reason: when it was last told, and how many since."""
 
     def tell(self, output: out.Output, now_ns: int) -> None:
         """Write what there is to write of one output."""
+        self._also(output)
         match output:
             case out.Started():
                 if output.attempt == 1:

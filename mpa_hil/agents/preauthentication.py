@@ -10,6 +10,7 @@ Configuration (JSON object):
     max_networks   networks at once at most (8)
     attempts       authentications begun for one network until it counts as failed (3)
     keyring        socket of `mobile_node` for MN-CA and MN-AR keys (`agents.keyring`), or absent
+    wishes         socket for the policy's wishes (`agents.wishes`), or absent
 
 Commands, each carried out at once:
 
@@ -41,14 +42,15 @@ from mpa_hil.agents.keyring import KeyHandover, derive
 from mpa_hil.agents.preauth_describe import describe
 from mpa_hil.agents.preauth_eap import Credentials, read_credentials
 from mpa_hil.agents.preauth_keys import SupplicantKeys, refused, remaining_s
+from mpa_hil.agents.preauth_reading import read_settings
 from mpa_hil.agents.preauth_sockets import AddressWatch, Sockets, source_address
 from mpa_hil.agents.preauth_telling import Teller
+from mpa_hil.agents.preauth_wishes import WishBox
 from mpa_hil.agents.stdio import Console, Json, main
 from mpa_hil.clock import instant
 from mpa_hil.discovery import wire
 from mpa_hil.discovery.description import CandidateNetwork
 from mpa_hil.errors import LocalError, MpaError
-from mpa_hil.keys import mac_octets
 from mpa_hil.mobility.interface import Endpoint, Instant
 from mpa_hil.pana.interface import PacMachine
 from mpa_hil.pana.pac import Pac
@@ -66,7 +68,7 @@ from mpa_hil.preauthentication.interface import (
 )
 from mpa_hil.preauthentication.link import Change, LinkWatch
 from mpa_hil.preauthentication.preparations import Preparations
-from mpa_hil.preauthentication.settings import MAX_NETWORKS, MAX_POINTS, Settings
+from mpa_hil.preauthentication.settings import Settings
 from radios.control import ControlClient
 from radios.subscription import Subscription
 from radios.supplicant import Supplicant
@@ -84,12 +86,20 @@ class PreauthenticationProcess:
     """Sockets, timer and supplicant round the machine."""
 
     def __init__(
-        self, settings: Settings, credentials: Credentials, console: Console, keyring: str
+        self,
+        settings: Settings,
+        credentials: Credentials,
+        console: Console,
+        keyring: str,
+        wishes: str,
     ) -> None:
         self._console = console
         self._handover = KeyHandover(keyring)
-        self._teller = Teller(console)
+        self._wishes = WishBox(wishes, self.command)
+        self._teller = Teller(console, self._wishes.tell)
         self._loop = asyncio.get_running_loop()
+        if self._wishes.socket is not None:
+            self._loop.add_reader(self._wishes.socket, self._wishes.receive)
         self._machine = Preparations(Means(settings, _pac, credentials.peer, os.urandom))
         self._sockets = Sockets(self._on_datagram)
         self._watch = AddressWatch(self._on_addresses)
@@ -186,6 +196,9 @@ class PreauthenticationProcess:
             self._watch.close()
             self._sockets.close_all()
             self._handover.close()
+            if self._wishes.socket is not None:
+                self._loop.remove_reader(self._wishes.socket)
+            self._wishes.close()
 
     async def _give_up(self) -> None:
         now = instant()
@@ -351,17 +364,6 @@ def _networks(fields: Fields) -> tuple[CandidateNetwork, ...]:
         raise fields.fault("networks", f"it holds no descriptions: {error}") from error
 
 
-def _settings(fields: Fields) -> Settings:
-    station = fields.text("mac").lower()
-    mac_octets(station)
-    return Settings(
-        station=station,
-        max_points=fields.integer("max_points", MAX_POINTS, 1, 31),
-        max_networks=fields.integer("max_networks", MAX_NETWORKS, 1, 64),
-        attempts=fields.integer("attempts", 3, 1, 10),
-    )
-
-
 def _warm_up() -> None:
     """Load now what the first preparation would load."""
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -374,12 +376,12 @@ def _warm_up() -> None:
 async def _serve(config: Json, console: Console) -> None:
     fields = Fields(config, "pre-authentication configuration")
     fields.text("host", "?")
-    settings = _settings(fields)
+    settings = read_settings(fields)
     credentials = read_credentials(fields.inner("eap"))
-    keyring = fields.text("keyring") if fields.has("keyring") else ""
+    sockets = [fields.text(key) if fields.has(key) else "" for key in ("keyring", "wishes")]
     fields.done()
     _warm_up()
-    process = PreauthenticationProcess(settings, credentials, console, keyring)
+    process = PreauthenticationProcess(settings, credentials, console, *sockets)
     try:
         console.emit("preauth.ready", method=credentials.name)
         await attend(console, process.command, process.obey(), process.work())
