@@ -140,6 +140,11 @@ class TestWalk:
         walk = self.walk(Model(fading="rician"), 42)
         assert [walk.signal_dbm("a1", t) for t in (0, 10, 20)] == [-25.95, -58.79, -69.04]
 
+    def test_after_the_end_and_before_the_beginning_nothing_changes(self) -> None:
+        walk = self.walk(Model(fading="rayleigh"))
+        assert walk.signal_dbm("a1", 999) == walk.signal_dbm("a1", 43)
+        assert walk.signal_dbm("a1", -5) == walk.signal_dbm("a1", 0)
+
     def test_back_at_the_place_the_mean_is_what_it_was(self) -> None:
         walk = self.walk(Model(shadowing_db=6, fading="rayleigh"))
         assert walk.mean_dbm("a1", 10) == walk.mean_dbm("a1", 33)
