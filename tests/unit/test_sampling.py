@@ -307,9 +307,8 @@ class TestSampler:
         radio = on_a(Settings(background=False))
         for number in range(6):
             radio.there = (A,) if number % 2 else (A, B)
-            radio.run(20)
             radio.do(radio.machine.want(0, "b1", radio.now_ns))
-        radio.run(1)
+            radio.run(20)
         assert not [s for s in radio.told if isinstance(s, Sample) and s.source == "unheard"]
 
     def test_one_that_cannot_be_taken_is_answered_too(self) -> None:
