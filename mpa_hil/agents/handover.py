@@ -11,9 +11,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from ipaddress import IPv6Address
 
 from mpa_hil.agents import tunnel_plans as plans
 from mpa_hil.agents.handover_ahead import TUNNEL, AheadSteps, Self, Target
+from mpa_hil.agents.prefix_check import PrefixCheck
 from mpa_hil.agents.queue_watch import QueueWatch
 from mpa_hil.agents.switch_path import SwitchPath
 from mpa_hil.handover import interface as do
@@ -73,6 +75,7 @@ class HandoverShell(AheadSteps):
         self._machine = Handover(target.options)
         self._timer: asyncio.TimerHandle | None = None
         self._told_through = False
+        self._prefix: PrefixCheck | None = None
         self._queue = QueueWatch(lambda: self._pht is None or self._pht.passes())
         self._tasks: set[asyncio.Task[None]] = set()
         self._acts: dict[type[do.Action], Callable[..., None]] = {
@@ -148,7 +151,7 @@ class HandoverShell(AheadSteps):
         if self._timer is not None:
             self._timer.cancel()
         self._machine = Handover(self.target.options)
-        self._queue.cancel()
+        self._cease()
         self._remove_tunnel()
         if self._agents is not None:
             if self._layer3.address is not None:
@@ -299,7 +302,27 @@ class HandoverShell(AheadSteps):
             self._provisioning().delete()
         self._layer3.adopt(self._new, self)
         self._provisioning().move(self._new)
-        self.later(Event.SETTLED)
+        if not isinstance(self._new, IPv6Address):
+            self.later(Event.SETTLED)
+            return
+        own = self._own
+        try:
+            self._prefix = PrefixCheck(own.interface, own.mac, self._new, self._prefix_seen)
+        except MpaError as error:
+            own.console.emit("agent.failed", error=str(error), where="PrefixCheck")
+            self.later(Event.SETTLED)
+
+    def _prefix_seen(self, other: str) -> None:
+        if other:
+            self.feed(Event.ADDRESS_TAKEN, f"this link's prefix is another: {other}")
+        else:
+            self.feed(Event.SETTLED)
+
+    def _cease(self) -> None:
+        """Look at nothing any more."""
+        self._queue.cancel()
+        if self._prefix is not None:
+            self._prefix.close()
 
     def _again(self, step: Callable[[], bool], done: Callable[[], None] | None = None) -> None:
         """Do something that must wait until no packet does."""
@@ -326,7 +349,7 @@ class HandoverShell(AheadSteps):
     def _leave_new(self, _: do.LeaveNew) -> None:
         self._layer3.give_up()
         self._settling = False
-        self._queue.cancel()
+        self._cease()
         if self._settled or self._by_dhcp is not None:
             self._settled, self._by_dhcp = False, None
             self._layer3.readopt()
