@@ -14,9 +14,10 @@ from mpa_hil.evaluation import output
 from mpa_hil.evaluation import raw as recorded
 from mpa_hil.evaluation.judgement import verdict, with_faults
 from mpa_hil.evaluation.raw import RawRun
+from mpa_hil.evaluation.resources import Held
 from mpa_hil.evaluation.runs import AGENT, Outcome, evaluate_run
 from mpa_hil.eventlog import EventLog
-from mpa_hil.events import Verdict
+from mpa_hil.events import RunResources, Verdict
 from mpa_hil.experiment.plan import KEYS
 from mpa_hil.report.faults import FaultSummary
 from mpa_hil.report.summary import (
@@ -29,6 +30,7 @@ from mpa_hil.report.summary import (
     verdict_summary,
 )
 from mpa_hil.scenario import Scenario
+from mpa_hil.scenario.movement import switches
 from mpa_hil.traffic.pcap import Source, write_pcapng
 from mpa_hil.traffic.records import write_packets
 from radios.errors import MpaError
@@ -97,7 +99,7 @@ def _runs(
             run = recorded.read_run(number, folder, notes)
             if run is None:
                 continue
-            outcome = _outcome(run, scenario)
+            outcome = replace(_outcome(run, scenario), held=_held(run, scenario))
             write_packets(packets, number, run.info.scheme, outcome.logs, run.info.kind)
             outcomes.append(replace(outcome, logs=()))
             _write_captures(run, out)
@@ -109,6 +111,15 @@ def _runs(
         packets.detach()
     output.copy_logs(daemons, out / "logs")
     return outcomes
+
+
+def _held(run: RawRun, scenario: Scenario) -> Held | None:
+    """What agents and kernels held after a run."""
+    found = next((event for event in run.events if isinstance(event, RunResources)), None)
+    if found is None:
+        return None
+    many = 0 if run.info.kind == "null" else len(switches(scenario))
+    return Held(run.info.lab, run.number, many, found)
 
 
 def _outcome(run: RawRun, scenario: Scenario) -> Outcome:

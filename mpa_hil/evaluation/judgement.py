@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpa_hil.evaluation import faults
+from mpa_hil.evaluation import faults, resources
 from mpa_hil.evaluation.runs import Outcome
 from mpa_hil.experiment.plan import FLOOR, MPA
 from mpa_hil.report.faults import FaultSummary
@@ -17,7 +17,9 @@ def verdict(outcomes: Sequence[Outcome], scenario: Scenario) -> Verdict:
     agreements = [pair for outcome in outcomes for pair in outcome.agreements]
     uncompared = [reason for outcome in outcomes for reason in outcome.uncompared]
     made = judge(_null(outcomes, scenario), _control(outcomes, scenario), agreements, uncompared)
-    checks = [*made.checks, _handovers(outcomes), faults.check(with_faults(outcomes))]
+    held = [outcome.held for outcome in outcomes if outcome.held is not None]
+    faulty = faults.check(with_faults(outcomes))
+    checks = [*made.checks, _handovers(outcomes), resources.check(held), faulty]
     return Verdict(tuple(each for each in checks if each is not None))
 
 

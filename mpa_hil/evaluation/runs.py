@@ -12,6 +12,7 @@ from mpa_hil.evaluation.handovers import Handover, mac_octets
 from mpa_hil.evaluation.holding import held
 from mpa_hil.evaluation.observers import Compared
 from mpa_hil.evaluation.raw import RawRun, RunInfo
+from mpa_hil.evaluation.resources import Held
 from mpa_hil.evaluation.timeline import FIRST_PACKET, MOBILE_NODE, Span, Timeline
 from mpa_hil.events import AnyEvent, PhaseEnded
 from mpa_hil.report.faults import FaultSummary
@@ -45,6 +46,8 @@ class Outcome:
     """Found by the evaluation, with scheme and repeat."""
     fault: FaultSummary | None = None
     """Of a run with a fault."""
+    held: Held | None = None
+    """What agents and kernels held after a run with several switches."""
     logs: tuple[FlowLog, ...] = field(default=(), repr=False)
     """For packets.csv."""
 

@@ -137,6 +137,7 @@ from .run import (
     PhaseOutcome,
     PhaseStarted,
     RunFinished,
+    RunResources,
     RunStarted,
     Verdict,
 )
@@ -145,6 +146,7 @@ from .tunnel import TunnelEvent
 AnyEvent = (
     RunStarted
     | RunFinished
+    | RunResources
     | PhaseStarted
     | PhaseEnded
     | HostCreated
@@ -384,6 +386,7 @@ __all__ = [
     "PreauthServing",
     "PreauthStarted",
     "RunFinished",
+    "RunResources",
     "RunStarted",
     "TriggerFired",
     "TunnelEvent",

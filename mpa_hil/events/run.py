@@ -89,6 +89,21 @@ class HostRemoved(Event, frozen=True, kw_only=True, tag="host.removed"):
     """A box of the lab is gone, and all that ran on it."""
 
 
+class RunResources(Event, frozen=True, kw_only=True, tag="run.resources"):
+    """What agents and kernels hold after a run with several switches, once the MN is gone."""
+
+    rss_kib: Annotated[
+        dict[str, int], Meta(description="resident memory of each agent that stays, KiB")
+    ]
+    objects: Annotated[
+        dict[str, int],
+        Meta(description="addresses, routes, tunnels, processes and the like of each box"),
+    ]
+    left: Annotated[
+        list[str], Meta(description="what is there that was not before the run, and what is gone")
+    ]
+
+
 class DaemonStarted(Event, frozen=True, kw_only=True, tag="daemon.started"):
     """A daemon runs."""
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from mpa_hil.experiment.faults import Mishap
 from mpa_hil.experiment.moving import HANDOVER_BOUND_S, first_switch, move
 from mpa_hil.experiment.plan import KEYS, RunSpec, options
+from mpa_hil.experiment.resources import Resources
 from mpa_hil.lab import plan
 from mpa_hil.lab.agents import Agent
 from mpa_hil.lab.builder import Lab
@@ -70,6 +71,8 @@ async def conduct(lab: Lab, spec: RunSpec, folder: Path, air: Host | None) -> st
     os.makedirs(folder)
     traces = _Traces(air, mishap=_mishap(lab, spec))
     chosen = options(lab.scenario, spec.scheme)
+    resources = Resources(lab, _agents(lab))
+    await resources.begin()
     for agent in _agents(lab):
         traces.marks[agent] = agent.count
     _tell(traces, "run.started", kind=spec.kind, seed=lab.scenario.lab.seed)
@@ -80,6 +83,8 @@ async def conduct(lab: Lab, spec: RunSpec, folder: Path, air: Host | None) -> st
         failure = str(error)
         fatal = error if lab.broken else None
     _tell(traces, "run.finished", ok=not failure, reason=failure)
+    if fatal is None and (held := await resources.end()) is not None:
+        _tell(traces, "run.resources", **held)
     with contextlib.suppress(MpaError):
         await _save(lab, spec, folder, traces, failure)
     if fatal is not None:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mpa_hil.report.faults import faults_grid
-from mpa_hil.report.statistics import Spread, median, spread
+from mpa_hil.report.statistics import Spread, median, percentile, spread
 from mpa_hil.report.summary import DIRECTIONS, PHASES, Direction, Run, Scheme, Summary
 
 MISSING = "-"
+_PERCENTS = (0, 50, 95, 99, 100)
+"""Of the blackouts of many switches."""
 
 ARROWS = {"downlink": "down", "uplink": "up"}
 PHASE_NAMES = {
@@ -87,6 +89,45 @@ def gap_grid(summary: Summary) -> Grid:
             )
         grid.section()
     return grid
+
+
+def switches_grid(summary: Summary) -> Grid | None:
+    """Blackout and losses over all switches of the runs that are ok; None: each had but one."""
+    headings = ("scheme", "way", "switches", "min", "median", "p95", "p99", "max")
+    grid = Grid(
+        "Each switch for itself: blackout, ms, and packets of all runs together",
+        (*headings, "lost", "dup", "reord", "of sent"),
+        labels=3,
+    )
+    for name, scheme in summary.schemes.items():
+        runs = [run for run in scheme.runs if run.ok and run.switches]
+        if not runs:
+            continue
+        number = sum(len(run.switches) for run in runs)
+        for direction in DIRECTIONS:
+            first = direction == "downlink"
+            label, told = (name, str(number)) if first else ("", "")
+            grid.add(
+                label, ARROWS[direction], told, *_gaps(runs, direction), *_all(runs, direction)
+            )
+        grid.section()
+    return grid if any(grid.groups) else None
+
+
+def _gaps(runs: Sequence[Run], direction: Direction) -> list[str]:
+    gaps = [each.gap_ms[direction] for run in runs for each in run.switches if each.gap_ms]
+    if not gaps:
+        return [MISSING] * len(_PERCENTS)
+    return [ms(percentile(gaps, percent)) for percent in _PERCENTS]
+
+
+def _all(runs: Sequence[Run], direction: Direction) -> list[str]:
+    """Of every flow, over the whole of each run."""
+    flows = [flow for run in runs for one in run.flows.values() if (flow := one.of(direction))]
+    return [
+        count(sum(getattr(flow, name) for flow in flows))
+        for name in ("lost", "duplicated", "reordered", "sent")
+    ]
 
 
 def call_grid(summary: Summary) -> Grid:
@@ -196,7 +237,13 @@ def phases_grid(summary: Summary) -> Grid | None:
 
 def grids(summary: Summary) -> list[Grid]:
     """All of them, in the order in which they are shown."""
-    every = (gap_grid(summary), call_grid(summary), download_grid(summary), phases_grid(summary))
+    every = (
+        gap_grid(summary),
+        switches_grid(summary),
+        call_grid(summary),
+        download_grid(summary),
+        phases_grid(summary),
+    )
     found = [grid for grid in every if grid is not None]
     return [*found, faults_grid(summary)] if summary.faults else found
 
