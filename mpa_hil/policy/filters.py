@@ -7,11 +7,16 @@ filter begins anew: what the signal did meanwhile is not known.
 from __future__ import annotations
 
 from collections import deque
-from math import exp
+from math import exp, sqrt
 from typing import Literal, Protocol
 
 GAP_S = 5.0
 _NS_PER_S = 1_000_000_000
+_SLOPE_VARIANCE = 64.0
+"""(dB/s)^2: before anything is known of it, a slope may well be one of a corner."""
+_SURPRISE_GAIN, _CORNER = 0.3, 2.5
+"""Mean of the latest surprises, in standard deviations, and when it is too much: mere noise
+hardly ever comes to it, deep fades do now and then."""
 FilterName = Literal["window", "ewma", "kalman", "regression"]
 
 
@@ -68,7 +73,9 @@ class Ewma:
 class Kalman:
     """Kalman filter for a level that changes at a rate which itself wanders.
 
-    State (level, slope), white noise on the slope's change, readings with white noise.
+    State (level, slope), white noise on the slope's change, readings with white noise. Where
+    readings stay away from what was expected, all to one side, the node has turned a corner: the
+    filter then believes them, as at its start.
 
     Args:
         time_s: how long it takes, about, to believe a change, at ten readings a second.
@@ -83,13 +90,14 @@ class Kalman:
         self._noise = self._variance * 0.1 / time_s**4
         self._last_ns = -1
         self._ll = self._ls = self._ss = 0.0
+        self._surprise = 0.0
 
     def add(self, t_ns: int, value_db: float) -> None:
         """See `Filter`."""
         step_s = (t_ns - self._last_ns) / _NS_PER_S
         if self._last_ns < 0 or step_s > GAP_S:
             self.level_db, self.slope_db_s = value_db, 0.0
-            self._ll, self._ls, self._ss = self._variance, 0.0, 4.0
+            self._begin()
         else:
             ls, ss, noise = self._ls, self._ss, self._noise
             self.level_db += step_s * self.slope_db_s
@@ -98,6 +106,10 @@ class Kalman:
             self._ss = ss + noise * step_s
             off_db = value_db - self.level_db
             total = self._ll + self._variance
+            self._surprise += _SURPRISE_GAIN * (off_db / sqrt(total) - self._surprise)
+            if abs(self._surprise) > _CORNER:
+                self._begin()
+                total = self._ll + self._variance
             gain, gain_s = self._ll / total, self._ls / total
             self.level_db += gain * off_db
             self.slope_db_s += gain_s * off_db
@@ -105,6 +117,11 @@ class Kalman:
             self._ls *= 1 - gain
             self._ll *= 1 - gain
         self._last_ns = t_ns
+
+    def _begin(self) -> None:
+        """Hardly anything is known."""
+        self._ll, self._ls, self._ss = self._variance, 0.0, _SLOPE_VARIANCE
+        self._surprise = 0.0
 
 
 class Window:
