@@ -53,6 +53,9 @@ class DhcpLease:
         self._versions = versions
         self._name = name
         self._process: subprocess.Popen[bytes] | None = None
+        self._again: asyncio.Task[None] | None = None
+        self.carrier = True
+        """It gives the address up when the carrier is lost, and asks again when it is back."""
         self._rest = b""
         self._said: deque[str] = deque(maxlen=_KEPT_LINES)
 
@@ -67,6 +70,7 @@ class DhcpLease:
         Its own conflict check (RFC 5227) is off: it would add 4 to 7 s at random, and desktop
         systems leave it off too. The server's check is a matter of the lab file.
         """
+        self.carrier = carrier
         config = DhcpClientConfig(
             interface=self._interface,
             conflict_check=False,
@@ -99,6 +103,13 @@ class DhcpLease:
 
         dhcpcd 9.4.1 loses a SIGTERM that comes at a bad moment, so it is told until it has ended.
         """
+        if self._again is not None:
+            self._again.cancel()
+            await asyncio.gather(self._again, return_exceptions=True)
+            self._again = None
+        await self._end()
+
+    async def _end(self) -> None:
         process = self._process
         if process is None:
             return
@@ -114,6 +125,16 @@ class DhcpLease:
         self._process = None
         loop.remove_reader(process.stdout)
         process.stdout.close()
+
+    def ask_here(self, *, rapid_commit: bool) -> None:
+        """On another link, have one ask there that was not to look at the link."""
+        if not self.carrier:
+            again = self._start_over(rapid_commit)
+            self._again = asyncio.get_running_loop().create_task(again)
+
+    async def _start_over(self, rapid_commit: bool) -> None:
+        await self._end()
+        self.start(rapid_commit=rapid_commit)
 
     def last_words(self) -> str:
         """Its last lines, for an error's text."""

@@ -115,6 +115,11 @@ class HandoverShell(AheadSteps):
         return self._own.origin
 
     @property
+    def there(self) -> bool:
+        """The node is on the new network."""
+        return self._machine.there
+
+    @property
     def moved(self) -> bool:
         """The node lives at the new address."""
         return self._settled

@@ -244,6 +244,7 @@ class Layer3:
         self._address, self._residence = self._before
         if isinstance(left, Acquisition):
             self._end(left)
+        self._clear_static()
 
     async def drop(self) -> None:
         """Give back what it had before: a handover's, or a DHCP lease."""
@@ -271,8 +272,7 @@ class Layer3:
         self._set_static(Plan(network.address, network.router, network.router_mac))
 
     def acquire(self, acquired: Callable[[IpAddress], None]) -> None:
-        """Get an address by DHCP on the network that the node has come to, and say so; what it has
-        stays."""
+        """Get an address by DHCP where the node has come to, and say so; what it has stays."""
         self.give_up()
         self._acquisitions += 1
         where = self._interface, self._workdir, self._versions, self._acquisitions
@@ -331,6 +331,8 @@ class Layer3:
         self._expecting = True
         if not self._lease.running:
             self._lease.start(rapid_commit=plan.rapid_commit, carrier=not plan.keep_address)
+        elif self._moving:
+            self._lease.ask_here(rapid_commit=plan.rapid_commit)
 
     def _set_static(self, plan: Plan) -> None:
         """After the first time there is nothing left to do: all of it outlives the link."""

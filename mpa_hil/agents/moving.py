@@ -33,6 +33,9 @@ _EVENTS = {
 }
 _NAMES = {name.encode(): event for name, event in _EVENTS.items()}
 _DISCONNECTED = wpa_events.DISCONNECTED.encode()
+_OUR_WISH = b"reason=3 locally_generated=1"
+"""The supplicant leaves an access point because it was told to join another one; when it loses one,
+it gives another reason (IEEE 802.11 s9.4.1.7)."""
 
 
 class Link(Protocol):
@@ -148,9 +151,10 @@ class Moving:
             if name in datagram:
                 self._shell.feed(event)
                 return
-        origin = self._link.bssid(self._shell.origin).encode()
-        if _DISCONNECTED in datagram and origin in datagram.lower():
-            self._shell.feed(Event.LINK_LOST)
+        if _DISCONNECTED in datagram and _OUR_WISH not in datagram:
+            here = self._shell.target.network if self._shell.there else self._shell.origin
+            if self._link.bssid(here).encode() in datagram.lower():
+                self._shell.feed(Event.LINK_LOST)
 
     def port_open(self, datagram: bytes) -> bool:
         """The supplicant is connected; whether that was a handover's matter."""

@@ -33,8 +33,8 @@ from rigs.services.service import Service
 _BOUND_S = 60.0
 _TIDY_S = 180.0
 """An access router's session lives 120 s, one that its agent lost in a restart 15 s."""
-_TUNNELS = range(1, 400)
-"""Numbers of the access router's next tunnels that get no name."""
+_TUNNELS = range(1, 9)
+"""Numbers of the access router's next tunnels, whose names others bear."""
 
 
 class Mishap:
@@ -219,7 +219,7 @@ class Mishap:
             await self._revive(service)
         self._lab.expendable = {each for each in self._lab.expendable if not each.alive}
         for box, argv, stdin in reversed(self._undo):
-            await self._lab.hosts[box].run(*argv, stdin=stdin)
+            await self._lab.hosts[box].run(*argv, stdin=stdin, check=False)
         self._undo.clear()
 
     async def tidied(self) -> None:
@@ -275,11 +275,11 @@ class Mishap:
         """Have another device bear the names that the access router gives its tunnels."""
         batch = ("ip", "-batch", "-")
         add, delete = (
-            "".join(f"link property {verb} dev lo altname mpat{n}\n" for n in _TUNNELS).encode()
-            for verb in ("add", "del")
+            "".join(f"link {verb} mpat{n}{kind}\n" for n in _TUNNELS).encode()
+            for verb, kind in (("add", " type dummy"), ("delete", ""))
         )
         await self._router.run(*batch, stdin=add)
-        self._undo.append((self._router.name, batch, delete))
+        self._undo.append((self._router.name, (*batch, "-force"), delete))
 
     def _count(self, target: str = "") -> None:
         self._injected += 1

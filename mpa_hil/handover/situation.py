@@ -64,6 +64,11 @@ class Situation:
             return Level.CONFIGURED
         return Level.AUTHENTICATED if self._keys else Level.REACTIVE
 
+    @property
+    def there(self) -> bool:
+        """The node is on B."""
+        return self._on_new
+
     # --- facts
 
     def _on_authenticated(self) -> None:

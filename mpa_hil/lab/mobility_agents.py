@@ -20,11 +20,12 @@ async def start(
         RemoteError: one of them did not come up.
     """
     home = hosts["home-agent"]
+    journal = {"journal": f"{home.workdir}/bindings"}
     if scenario.lab.family == "ipv4":
-        config = servers.home_agent(scenario, secrets)
+        config = servers.home_agent(scenario, secrets) | journal
         yield await agents.start(home, "home_agent", config, ready="mip4.ready")
         return
-    config = servers.home_agent6(scenario, secrets)
+    config = servers.home_agent6(scenario, secrets) | journal
     yield await agents.start(home, "home_agent6", config, ready="mip6.ready")
     if servers.optimises_routes(scenario):
         config = servers.correspondent6(scenario)
