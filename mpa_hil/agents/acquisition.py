@@ -58,6 +58,10 @@ class Acquisition:
         """Tell nobody any more."""
         self._acquired = None
 
+    def resume(self) -> None:
+        """`layer3.Residence`: nothing has taken the place of its routes, they have tables and
+        metrics of their own."""
+
     async def vacate(self) -> None:
         """End the client, which takes address and routes away."""
         self.forget()

@@ -151,6 +151,11 @@ class HandoverShell(AheadSteps):
             if mark.phase != "switching":  # its parts are told, of the link
                 self._own.node.phase(mark.phase, mark.t_ns, mark.outcome or None, mark.cause)
 
+    def resume(self) -> None:
+        """The node is back, from a network that it went on to."""
+        if self._pht is not None:
+            self._pht.stand()
+
     async def vacate(self) -> None:
         """Take everything away that this handover made, whether the node has moved or not."""
         if self._timer is not None:

@@ -55,6 +55,9 @@ class BindingFollower(Protocol):
 class Residence(Protocol):
     """What a handover has set up at a care-of address."""
 
+    def resume(self) -> None:
+        """The node is back from a further network."""
+
     async def vacate(self) -> None:
         """Give it all back."""
 
@@ -242,6 +245,8 @@ class Layer3:
         """It lives where it did before after all."""
         left = self._residence
         self._address, self._residence = self._before
+        if self._residence is not None:
+            self._residence.resume()
         if isinstance(left, Acquisition):
             self._end(left)
         self._clear_static()

@@ -265,8 +265,7 @@ class NodeTunnel:
         if self.backlog().packets:
             return False
         if not self._announced:
-            for wanted in self._standing:
-                self._state.apply(wanted)
+            self.stand()
             self.announce()
             self._announced = True
         made = [inner for inner in self.plan.inner if isinstance(inner, IPv6Address)]
@@ -274,6 +273,12 @@ class NodeTunnel:
             return False
         self._unstage()
         return True
+
+    def stand(self) -> None:
+        """Put addresses and default routes in the place of whoever's stand there: `settle` does it,
+        and a node that comes back from a further network."""
+        for wanted in self._standing:
+            self._state.apply(wanted)
 
     def announce(self) -> None:
         """Tell the link again: gratuitous ARP and unsolicited NA (the latter with Override once the
