@@ -70,6 +70,20 @@ class Fields:
             raise self.fault(key, "a positive number of seconds is needed")
         return float(value)
 
+    def number(self, key: str, default: float) -> float:
+        """A number."""
+        value = self._take(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.fault(key, "a number is needed")
+        return float(value)
+
+    def values(self, key: str) -> dict[str, object]:
+        """An object whose values somebody else checks; an absent one is empty."""
+        value = self._take(key, {})
+        if not isinstance(value, dict):
+            raise self.fault(key, "a JSON object is needed")
+        return dict(value)
+
     def address(self, key: str) -> IPv4Address:
         """An IPv4 address."""
         value = self.text(key)

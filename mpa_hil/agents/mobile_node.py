@@ -11,6 +11,7 @@ Configuration (JSON object):
     mobility6     instead: the same of IPv6, {..., route_optimisation, optimise}; `agents.binding6`
     hold_key      shared with the access router's hold agent, or absent
     mpa           {keyring, mac}: socket for the keys, address of the interface; or absent
+    wishes        socket of `preauthentication` for what a policy wants prepared, or absent
 
 Commands, one after the other, each answered by an event:
 
@@ -21,6 +22,8 @@ Commands, one after the other, each answered by an event:
     preauthenticate {network}           802.11i's, by the present AP  mobile_node.preauthenticated
     prepare {network, realm, ca, ar, level, ...}  make a handover ready  handover.ready
     arm {network, leave_dbm, LAYER3, scan?, fresh_scan?, hold?, roam?}  mobile_node.armed
+    pilot {policy, places, ...}         have a policy decide          pilot.began
+    land                                have it decide no more        pilot.landed
     close                               give all of it back           mobile_node.detached
 
 `open` names the configured networks to know (none named: all), `learn` one that was discovered, its
@@ -30,6 +33,9 @@ SSID in hexadecimal digits; the credentials are the node's own (`eap_tls`).
 "ADDRESS PORT". With it go minimum, hold (next, off), protection (esp, plain, wireguard), bicast,
 hold_limit_ms and hold_limit_octets; see `agents.moving`. `arm` then moves by that handover, which
 ends in `handover.finished`.
+
+`pilot` has a policy decide what is prepared, and when the node moves where; see
+`agents.pilot_config` and docs/pilot.md. `land` waits for the end of a switch.
 
 LAYER3 is {rapid_commit, keep_address?, same_link?} for DHCP (keep_address: also without a carrier;
 same_link: the next access point is on the same link), or {static, router, router_mac}: address with
@@ -52,7 +58,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Mapping
-from ipaddress import IPv4Interface
+from typing import TYPE_CHECKING
 
 from mpa_hil.agents.attending import Commands, Verb, attend
 from mpa_hil.agents.config import Fields
@@ -61,7 +67,7 @@ from mpa_hil.agents.moving import Moving
 from mpa_hil.agents.networks import Networks
 from mpa_hil.agents.node_link import NodeLink
 from mpa_hil.agents.stdio import Console, Json, main
-from mpa_hil.agents.switch_hold import SwitchHold
+from mpa_hil.agents.switch_hold import SwitchHold, switch_hold
 from mpa_hil.agents.switch_log import SwitchLog
 from mpa_hil.agents.tick import align
 from mpa_hil.handover.link_phases import Mark
@@ -69,6 +75,9 @@ from radios import wpa_events
 from radios.errors import LocalError, MpaError
 from radios.supplicant import Supplicant
 from radios.wpa_events import parse_event
+
+if TYPE_CHECKING:
+    from mpa_hil.agents.pilot_node import Piloting
 
 _PREAUTHENTICATION_BOUND_S = 30.0
 _HYSTERESIS_DB = 2
@@ -91,9 +100,11 @@ class MobileNodeProcess:
         self._mpa: Moving | None = None
         if fields.has("mpa"):
             self._mpa = Moving(fields.inner("mpa"), self._interface, self._layer3, self, console)
+        self._wishes = fields.text("wishes") if fields.has("wishes") else ""
         fields.done()
         self._present = ""
-        self._log = SwitchLog(console, self._mpa)
+        self._piloting: Piloting | None = None
+        self._log = SwitchLog(console, self)
         self.phase = self._log.phase
         self.stage = self._link.stage
         self.seek = self._link.seek
@@ -174,7 +185,10 @@ class MobileNodeProcess:
         self._lead_ns = 1000 * fields.integer("lead_us", 0, 0, 1_000_000)
         fields.done()
         if hold:
-            self._prepare_hold(plan)
+            if self._hold is None:
+                own = self._hold_key, self._interface, self._console
+                self._hold = switch_hold(plan, *own, lambda _: self._switch())
+            self._hold.prepare()
         if fresh and self._mpa is not None:
             await self._mpa.quietly(supplicant.scan_and_wait(scan))
         elif fresh:
@@ -193,6 +207,23 @@ class MobileNodeProcess:
         await supplicant.signal_monitor(threshold_dbm, _HYSTERESIS_DB)
         self._console.emit("mobile_node.armed", network=name, leave_dbm=threshold_dbm)
 
+    async def pilot(self, fields: Fields) -> None:
+        """Have a policy decide from now on."""
+        if self._mpa is None or not self._wishes:
+            raise LocalError("this node was not set up for it", where="mobile_node, wishes")
+        if self._piloting is None:
+            from mpa_hil.agents.pilot_node import Piloting  # costs the guest a second
+
+            what = self._layer3, self._mpa, self._console, self._interface, self._wishes
+            self._piloting = Piloting(self, self._link, *what)
+        await self._piloting.pilot(fields, self._present)
+
+    async def land(self, fields: Fields) -> None:
+        """Have the policy decide no more."""
+        if self._piloting is None:
+            raise LocalError("there is no pilot", where="mobile_node", remedy="begin one first")
+        await self._piloting.land(fields)
+
     async def close(self, fields: Fields | None = None) -> None:
         """Give binding, address and supplicant back; nothing open is fine."""
         if fields is not None:
@@ -201,6 +232,8 @@ class MobileNodeProcess:
         if self._hold is not None:
             self._hold.close()
             self._hold = None
+        if self._piloting is not None:
+            await self._piloting.leave()
         if self._mpa is not None:
             await self._mpa.leave()
         await self._layer3.leave()
@@ -215,6 +248,8 @@ class MobileNodeProcess:
             if self._link.is_open:
                 await self.close()
         finally:
+            if self._piloting is not None:
+                self._piloting.close()
             if self._mpa is not None:
                 self._mpa.close()
             self._layer3.close()
@@ -231,6 +266,18 @@ class MobileNodeProcess:
         """Called by `Layer3` when it cannot go on."""
         self._console.emit("agent.failed", error=what, where="mobile_node")
 
+    @property
+    def busy(self) -> bool:
+        """Whether a switch is on its way (`switch_log.Teller`)."""
+        teller = self._piloting or self._mpa
+        return teller is not None and teller.busy
+
+    def tell(self) -> None:
+        """Tell what was noted (`switch_log.Teller`)."""
+        teller = self._piloting or self._mpa
+        if teller is not None:
+            teller.tell()
+
     def join(self, network: str) -> None:
         """A handover wants the supplicant to join an access point (`moving.Link`)."""
         self._select = self._link.staged(network)
@@ -244,22 +291,6 @@ class MobileNodeProcess:
     def _network(self, fields: Fields) -> str:
         return fields.choice("network", self._link.names)
 
-    def _prepare_hold(self, plan: Plan) -> None:
-        if not isinstance(plan.static, IPv4Interface) or not self._hold_key:
-            raise LocalError(
-                "holding needs a static IPv4 address and a hold_key", where="mobile_node"
-            )
-        if self._hold is None:
-            self._hold = SwitchHold(
-                plan.static.ip,
-                (str(plan.router), plan.hold_port),
-                self._hold_key,
-                self._interface,
-                self._console,
-                lambda _: self._switch(),
-            )
-        self._hold.prepare()
-
     # --- the switch
 
     def _on_event(self, t_ns: int, datagram: bytes) -> None:
@@ -269,6 +300,8 @@ class MobileNodeProcess:
             self._signal(t_ns, datagram)
         elif _CONNECTED in datagram:
             self._link.when_open(lambda: self._on_open_port(t_ns, datagram))
+        elif self._piloting is not None and self._piloting.active:
+            self._piloting.receive(t_ns, datagram)
         elif self._mpa is not None:
             self._mpa.receive(datagram)
 
@@ -315,6 +348,9 @@ class MobileNodeProcess:
 
     def _on_open_port(self, t_ns: int, datagram: bytes) -> None:
         self._link.connected.set()
+        if self._piloting is not None and self._piloting.active:
+            self._piloting.port_open(datagram)
+            return
         if self._mpa is not None and self._mpa.port_open(datagram):
             return
         if self._moving is None:
@@ -337,6 +373,8 @@ async def _serve(config: Json, console: Console) -> None:
         "prepare": process.prepare,
         "preauthenticate": process.preauthenticate,
         "arm": process.arm,
+        "pilot": process.pilot,
+        "land": process.land,
         "close": process.close,
     }
     gc.freeze()

@@ -84,6 +84,16 @@ class Moving:
         self._readiness: asyncio.Future[do.Ready | do.Finished] | None = None
 
     @property
+    def ring(self) -> KeyRing:
+        """The keys towards networks' agents."""
+        return self._ring
+
+    @property
+    def mac(self) -> bytes:
+        """The interface's address."""
+        return self._mac
+
+    @property
     def under_way(self) -> bool:
         """Whether a handover is being prepared or carried out."""
         return self._shell is not None
@@ -147,10 +157,10 @@ class Moving:
         """An event of the supplicant's."""
         if self._shell is None:
             return
-        for name, event in _NAMES.items():
-            if name in datagram:
-                self._shell.feed(event)
-                return
+        event = named_event(datagram)
+        if event is not None:
+            self._shell.feed(event)
+            return
         if _DISCONNECTED in datagram and _OUR_WISH not in datagram:
             here = self._shell.target.network if self._shell.there else self._shell.origin
             if self._link.bssid(here).encode() in datagram.lower():
@@ -249,6 +259,14 @@ class Moving:
             self._shell.keys_changed()
 
 
+def named_event(datagram: bytes) -> Event | None:
+    """What an event of the supplicant's is to a handover that is switching; None: nothing."""
+    for name, event in _NAMES.items():
+        if name in datagram:
+            return event
+    return None
+
+
 def read_target(fields: Fields, network: str) -> Target:
     """The target of a `prepare` command.
 
@@ -262,25 +280,31 @@ def read_target(fields: Fields, network: str) -> Target:
         minimum=Level(fields.integer("minimum", 0, 0, 3)),
         hold=hold if level is Level.BOUND else Hold.OFF,
         bicast=fields.truth("bicast", False),
-        protection=_protection(fields),
+        protection=read_protection(fields),
     )
     return Target(
         network,
         fields.text("realm"),
-        _endpoint(fields, "ca"),
-        _endpoint(fields, "ar"),
+        read_endpoint(fields, "ca"),
+        read_endpoint(fields, "ar"),
         options,
         fields.integer("hold_limit_ms", 2000, 1, 60_000),
         fields.integer("hold_limit_octets", 1 << 20, 2000, 1 << 30),
     )
 
 
-def _protection(fields: Fields) -> Protection:
+def read_protection(fields: Fields) -> Protection:
+    """How the tunnel is protected."""
     chosen = fields.choice("protection", ("esp", "plain", "wireguard"))
     return "plain" if chosen == "plain" else "wireguard" if chosen == "wireguard" else "esp"
 
 
-def _endpoint(fields: Fields, key: str) -> Endpoint:
+def read_endpoint(fields: Fields, key: str) -> Endpoint:
+    """An agent, "ADDRESS PORT".
+
+    Raises:
+        LocalError: it is none.
+    """
     text = fields.text(key)
     host, _, port = text.rpartition(" ")
     try:

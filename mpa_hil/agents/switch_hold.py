@@ -15,12 +15,14 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 
 from mpa_hil.agents.hold_protocol import HoldClient, HoldMessage, Outcome, Prepared
+from mpa_hil.agents.layer3 import Plan
 from mpa_hil.agents.stdio import Console
 from mpa_hil.kernel.netlink import RouteSocket
 from mpa_hil.kernel.uplink_hold import UplinkHold
+from radios.errors import LocalError
 
 UPLINK_LIMIT_OCTETS = 1 << 20
 _HOLD_RETRY_S = 0.02
@@ -175,3 +177,17 @@ class SwitchHold:
             held_ns=released_ns - self._since_ns if self._since_ns else 0,
         )
         self._since_ns = 0
+
+
+def switch_hold(
+    plan: Plan, key: bytes, interface: str, console: Console, on_held: Callable[[bool], None]
+) -> SwitchHold:
+    """For the address that a plan has the node keep.
+
+    Raises:
+        LocalError: it keeps none, or there is no key.
+    """
+    if not isinstance(plan.static, IPv4Interface) or not key:
+        raise LocalError("holding needs a static IPv4 address and a hold_key", where="mobile_node")
+    router = str(plan.router), plan.hold_port
+    return SwitchHold(plan.static.ip, router, key, interface, console, on_held)

@@ -55,5 +55,30 @@ class PolicyDecided(Event, frozen=True, kw_only=True, tag="policy.decided"):
     ] = 0
 
 
-PolicyEvent = PolicyOpened | PolicyInput | PolicyDecided
+class PilotBegan(Event, frozen=True, kw_only=True, tag="pilot.began"):
+    """The MN's policy has the MN from now on."""
+
+    policy: Annotated[str, Meta(description="its name")]
+    network: Annotated[str, Meta(description="access point that the MN is on")]
+
+
+class PilotLanded(Event, frozen=True, kw_only=True, tag="pilot.landed"):
+    """The MN's policy decides no more, and what it had prepared is given back."""
+
+    network: Annotated[str, Meta(description="access point that the MN is on")]
+    linked: Annotated[bool, Meta(description="it is on it, and no switch is under way")]
+    counts: Annotated[
+        dict[str, int],
+        Meta(
+            description="switches, ping_pongs, returns, failed, full_authentications (EAP runs"
+            " after a switch), decisions, probes, authentications, addresses, tunnels, octets"
+            " (signalling, estimated), and of the last four what was wasted_...; 0 is left out"
+        ),
+    ]
+    holes_ms: Annotated[
+        float, Meta(description="how long the radio was off its channel for scans, ms", ge=0)
+    ] = 0.0
+
+
+PolicyEvent = PolicyOpened | PolicyInput | PolicyDecided | PilotBegan | PilotLanded
 """All of them, in the order of the reference."""
