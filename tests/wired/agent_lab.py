@@ -60,6 +60,10 @@ AA6_AT = Endpoint(ip_address("2001:db8:94::1"), PANA_PORT)
 BSSID = "02:00:00:00:0b:01"
 STATION = "02:00:00:00:00:01"
 SECRET = freeradius.new_secret()
+PATIENCE_S = 60.0
+"""How long anything may take that is to happen: seconds on a busy machine, and no test waits for
+what is not to happen."""
+RECIPIENTS = ("ca", "ar", "ep")
 QUICK = Timing(
     pci=Retransmission(0.2, 1, 0, 0), request=Retransmission(0.2, 2, 10, 0), floor_s=0.05
 )
@@ -108,7 +112,9 @@ class AgentProcess:
         async with self._news:
             self._news.notify_all()
 
-    async def event(self, kind: str, timeout_s: float = 20.0, **fields: object) -> dict[str, Any]:
+    async def event(
+        self, kind: str, timeout_s: float = PATIENCE_S, **fields: object
+    ) -> dict[str, Any]:
         """The next event of a type with these values, in the order in which they came."""
 
         def found() -> bool:
@@ -120,16 +126,35 @@ class AgentProcess:
 
         async with self._news:
             try:
-                await asyncio.wait_for(self._news.wait_for(found), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._news.wait_for(found)
             except TimeoutError:
                 raise AssertionError(f"no {kind} {fields}; {self.events[-8:]}") from None
         assert matches(self.events[self._read - 1], kind, fields), self.events[-8:]
         return self.events[self._read - 1]
 
-    async def until(self, holds: Callable[[], object], timeout_s: float = 20.0) -> None:
+    async def until(self, holds: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
         """Until something about its events holds."""
         async with self._news:
-            await asyncio.wait_for(self._news.wait_for(lambda: bool(holds())), timeout_s)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._news.wait_for(lambda: bool(holds()))
+            except TimeoutError:
+                raise AssertionError(f"it did not come to that; {self.events[-8:]}") from None
+
+    async def connected(self, roles: Sequence[str] = RECIPIENTS) -> None:
+        """Until this authentication agent has reached each of these recipients."""
+        wanted = {f"{role}.{REALM}" for role in roles}
+        await self.until(
+            lambda: wanted <= {e["recipient"] for e in self.all("aa.recipient", up=True)}
+        )
+
+    async def keys(self, change: str, roles: Sequence[str] = RECIPIENTS) -> None:
+        """Until a key of each of these recipients has changed so, in this agent's life."""
+        wanted = {f"{role}.{REALM}" for role in roles}
+        await self.until(
+            lambda: wanted <= {e["recipient"] for e in self.all("aa.key", change=change)}
+        )
 
     def all(self, kind: str, **fields: object) -> list[dict[str, Any]]:
         return [event for event in self.events if matches(event, kind, fields)]
@@ -142,7 +167,8 @@ class AgentProcess:
         """Close its standard input and wait for it."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        code = await asyncio.wait_for(self.process.wait(), 20)
+        async with asyncio.timeout(PATIENCE_S):
+            code = await self.process.wait()
         await self._task
         return code
 
@@ -270,7 +296,7 @@ class MobileNode:
         else:
             self.does(self.pac.eap_discarded(now))
 
-    async def until(self, done: Callable[[], object], timeout_s: float = 20.0) -> None:
+    async def until(self, done: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
         """Let things happen until something holds."""
         loop = asyncio.get_running_loop()
         readable = asyncio.Event()
@@ -283,7 +309,8 @@ class MobileNode:
                 # `done` may be about something else than what comes in here.
                 due_ns = min(self.pac.next_deadline() or end_ns, end_ns, now_ns + NS_PER_S // 20)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(readable.wait(), max(due_ns - now_ns, 0) / NS_PER_S)
+                    async with asyncio.timeout(max(due_ns - now_ns, 0) / NS_PER_S):
+                        await readable.wait()
                 readable.clear()
                 self._receive()
                 self.does(self.pac.expire(instant()))
@@ -308,7 +335,7 @@ class MobileNode:
             else:
                 self.does(self.pac.receive(datagram, source, instant()))
 
-    async def authenticate(self, timeout_s: float = 20.0) -> Established:
+    async def authenticate(self, timeout_s: float = PATIENCE_S) -> Established:
         """From the first message to a session.
 
         Raises:
@@ -327,7 +354,7 @@ class MobileNode:
             raise Refusal(result, self.outcome)
         return result
 
-    async def ask(self, question: Question, timeout_s: float = 10.0) -> bytes | KeyStates:
+    async def ask(self, question: Question, timeout_s: float = PATIENCE_S) -> bytes | KeyStates:
         """Ask, and repeat it every half second until there is an answer."""
         assert self.client is not None
         datagram = self.client.ask(question, instant())
@@ -392,7 +419,8 @@ class Network:
         channel = await self.hosts["ap"].connect(path)
         try:
             await channel.send(b"PMKSA")
-            text = (await asyncio.wait_for(channel.receive(), 5)).decode()
+            async with asyncio.timeout(PATIENCE_S):
+                text = (await channel.receive()).decode()
         finally:
             await channel.close()
         rows = [line.split() for line in text.splitlines()[1:]]
@@ -472,12 +500,12 @@ class Network:
     async def start(self, **changes: object) -> None:
         """Everything, connected."""
         await self.start_hostapd()
-        await self.start_recipients("ca", "ar", "ep")
+        await self.start_recipients(*RECIPIENTS)
         await self.agents["ep"].event("ep.access_point", up=True)
         aa = await self.start_aa(**changes)
-        for role in ("ca", "ar", "ep"):
+        for role in RECIPIENTS:
             await self.agents[role].event("keys.authority", up=True)
-        await aa.until(lambda: len(aa.all("aa.recipient", up=True)) == 3)
+        await aa.connected()
 
     def tls(self, **changes: object) -> TlsSettings:
         own = self.papers.client
@@ -502,8 +530,9 @@ class Network:
 
     async def nothing_installed(self) -> bool:
         """No recipient has a key, and hostapd has none, once what replaced it is over too."""
-        for _ in range(30):
-            lists = [await self.held(role) for role in ("ca", "ar", "ep")]
+        end_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end_s:
+            lists = [await self.held(role) for role in RECIPIENTS]
             if not any(lists) and not await self.pmksas():
                 return True
             await asyncio.sleep(0.1)
