@@ -243,6 +243,7 @@ class Sampling:
         """A look has ended: note it, and answer whoever wanted it."""
         frequency_mhz = looking.look.frequency_mhz
         self._looked_ns[frequency_mhz] = now_ns
+        self._noise_ns = now_ns  # many drivers know it only after a scan
         wish = self._wish
         if wish is None or wish.frequency_mhz != frequency_mhz:
             return ()

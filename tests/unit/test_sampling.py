@@ -233,6 +233,14 @@ class TestSampler:
         assert radio.noises == 1  # none within the guard time
         assert not radio.looks
 
+    def test_the_noise_is_asked_for_again_after_a_look(self) -> None:
+        radio = on_a(Settings(background=False, noise_s=1000))
+        radio.run(2)
+        assert radio.noises == 1
+        radio.do(radio.machine.want(2437, "", radio.now_ns))
+        radio.run(1)
+        assert radio.noises == 2
+
     def test_alone_nothing_is_asked(self) -> None:
         radio = on_a()
         radio.machine.alone()
