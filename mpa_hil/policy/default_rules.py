@@ -206,7 +206,7 @@ class Rules:
         """Go, if nothing speaks against it."""
         own = self._own
         returns = self._guard.recent_returns(here)
-        gain_db, margin_db = target.score_db - track.score_db, self._guard.margin_db(returns)
+        gain_db, margin_db = target.worth_db - track.worth_db, self._guard.margin_db(returns)
         free_ns = self._guard.until_ns(here, returns)
         waits_s = self._preparations.waits_s(here, target.ap)
         lost = track.snr_db < own.lost_snr_db
@@ -282,7 +282,7 @@ class Rules:
     def _much_better(self, target: Track, track: Track) -> bool:
         own = self._own
         better_db = own.better_db - (own.step_hysteresis_db if self._target else 0.0)
-        return target.score_db - track.score_db >= better_db
+        return target.worth_db - track.worth_db >= better_db
 
     def _usable(self, track: Track) -> bool:
         return track.snr_db >= self._own.lost_snr_db + _USABLE_DB

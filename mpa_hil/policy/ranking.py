@@ -44,7 +44,7 @@ class Weights(NamedTuple):
 class Track:
     """One access point's signal and score."""
 
-    __slots__ = ("ap", "barred_ns", "filter", "heard_ns", "score_db", "version")
+    __slots__ = ("ap", "barred_ns", "filter", "heard_ns", "score_db", "version", "worth_db")
 
     def __init__(self, ap: str, filter_: Filter) -> None:
         self.ap = ap
@@ -52,7 +52,11 @@ class Track:
         self.heard_ns = -1
         self.barred_ns = 0
         """Until then it is left out."""
+        self.worth_db = 0.0
+        """Of being there: filtered SNR, load, cost, preference. What is left is compared by it with
+        what is gone to, so that what speaks for a candidate alone makes no move."""
         self.score_db = 0.0
+        """As a candidate: besides, its trend, earlier successes, what is prepared there."""
         self.version = 0
 
     @property
@@ -170,6 +174,7 @@ class Ranking:
         about = situation.candidate(track.ap)
         return {
             "score_db": round(track.score_db, 2),
+            "worth_db": round(track.worth_db, 2),
             "snr_db": round(track.snr_db, 2),
             "slope_db_s": round(track.filter.slope_db_s, 3),
             "load": about.load,
@@ -188,14 +193,13 @@ class Ranking:
 
     def _score(self, track: Track, situation: Situation) -> None:
         weights, about = self.weights, situation.candidate(track.ap)
-        trend_db = track.filter.slope_db_s * weights.trend_s
-        score_db = min(
-            track.filter.level_db + min(max(trend_db, -TREND_MOST_DB), TREND_MOST_DB),
-            weights.enough_snr_db,
-        )
-        score_db += about.preference - weights.cost_db * about.cost
+        worth_db = min(track.filter.level_db, weights.enough_snr_db)
+        worth_db += about.preference - weights.cost_db * about.cost
         if about.load is not None:
-            score_db -= weights.load_db * about.load
+            worth_db -= weights.load_db * about.load
+        track.worth_db = worth_db
+        trend_db = track.filter.slope_db_s * weights.trend_s
+        score_db = worth_db + min(max(trend_db, -TREND_MOST_DB), TREND_MOST_DB)
         successes = situation.successes.get((situation.serving, track.ap))
         if successes:
             score_db += weights.success_db * min(successes, 3)

@@ -79,7 +79,7 @@ class Watch:
             "serving": track.ap,
             "serving_snr_db": round(track.snr_db, 2),
             "serving_slope_db_s": round(track.filter.slope_db_s, 3),
-            "serving_score_db": round(track.score_db, 2),
+            "serving_worth_db": round(track.worth_db, 2),
             "to_switch_s": None if isinf(self.left_s) else round(self.left_s, 3),
             "to_lost_s": None if isinf(self.lost_s) else round(self.lost_s, 3),
             "prepare": self.prepare.reason,
