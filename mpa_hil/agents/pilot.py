@@ -22,7 +22,7 @@ from mpa_hil.agents.pilot_tally import Tally
 from mpa_hil.agents.wishes import Told
 from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Action, Event, Level, PhaseMark
-from mpa_hil.handover.states import ON_NEW, State
+from mpa_hil.handover.states import ON_NEW, ON_OLD, State
 from mpa_hil.policy import interface as say
 from mpa_hil.policy import lines
 from mpa_hil.policy.conductor import Carry, Conductor, Output
@@ -166,6 +166,8 @@ class Pilot:
         """The radio has lost an access point."""
         conductor, now_ns = self._conductor, self._hands.now_ns()
         owner = conductor.owner
+        if owner and ap == conductor.here and conductor.machines[owner].state not in ON_OLD:
+            return  # it was left: whether it is still there, a way back will show
         if ap == conductor.here:
             self._stranded = not owner
             self._work.extend(conductor.link_lost(ap, now_ns))
