@@ -49,11 +49,6 @@ class Merger:
         last = self._last.get(ap)
         return None if last is None else last.t_ns
 
-    def fresh(self, ap: str, now_ns: int, within_ns: int) -> bool:
-        """Whether it was heard within that time."""
-        heard_ns = self.heard_ns(ap)
-        return heard_ns is not None and now_ns - heard_ns <= within_ns
-
     def add(self, reading: SignalSample) -> Sample | None:
         """A reading as a sample; None: it says nothing new."""
         noise = self._noise_of(reading)

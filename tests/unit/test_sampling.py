@@ -92,13 +92,13 @@ class TestMerging:
         assert merger.add(reading(110 * MS, dbm=-62)) is None
         assert merger.add(reading(140 * MS, dbm=-61)) is not None
 
-    def test_fresh_and_forgotten(self) -> None:
+    def test_heard_and_forgotten(self) -> None:
         merger = self.merger()
         merger.add(reading(1 * S))
-        assert merger.fresh("a1", 3 * S, 2 * S)
-        assert not merger.fresh("a1", 3 * S + 1, 2 * S)
-        assert not merger.fresh("b1", 0, S)
+        assert merger.heard_ns("a1") == 1 * S
+        assert merger.heard_ns("b1") is None
         merger.forget("a1")
+        assert merger.heard_ns("a1") is None
         assert merger.add(reading(4 * S)) is None
 
 
