@@ -25,6 +25,7 @@ from radios.errors import MachineError, RemoteError
 from . import inside
 from .accelerator import CPU, QEMU, Accelerator
 from .image import Image
+from .patience import Patience, processor_s
 from .payload import Job, pack
 
 Clock = Literal["wall", "virtual"]
@@ -52,8 +53,9 @@ class Settings:
     """How to run the guest.
 
     Attributes:
-        silence_s: wall seconds without any output after which the guest counts as hung; None: a
-            lab that stands says nothing for hours.
+        silence_s: seconds of its own processor time without any output after which the guest counts
+            as hung, or of the wall's if it does nothing; None: a lab that stands says nothing for
+            hours.
         bound_s: wall seconds that the whole run may take; None: as long as it likes.
         seed: makes the guest's random numbers repeat (virtual clock only).
         epoch: where the guest's calendar starts (virtual clock only), ISO 8601, UTC.
@@ -171,12 +173,7 @@ async def _supervise(
     errors = asyncio.create_task(process.stderr.read())
     try:
         async with asyncio.timeout(settings.bound_s):
-            while True:
-                async with asyncio.timeout(settings.silence_s):
-                    chunk = await process.stdout.read(65536)
-                if not chunk:
-                    break
-                output(chunk)
+            await _listen(process.stdout, process.pid, settings.silence_s, output)
             await process.wait()
     except TimeoutError as error:
         bounds = []
@@ -201,6 +198,32 @@ async def _supervise(
             where="guest",
             remedy="`mpa-hil doctor` says what this machine can run",
         )
+
+
+async def _listen(
+    stream: asyncio.StreamReader,
+    pid: int,
+    silence_s: float | None,
+    output: Callable[[bytes], None],
+) -> None:
+    """Hand on what the guest says, until it says no more.
+
+    Raises:
+        TimeoutError: it hangs.
+    """
+    patience = Patience(silence_s or 0.0, lambda: processor_s(pid))
+    while True:
+        try:
+            async with asyncio.timeout(silence_s):
+                chunk = await stream.read(65536)
+        except TimeoutError:
+            if patience.is_over():
+                raise
+            continue
+        if not chunk:
+            return
+        patience.heard()
+        output(chunk)
 
 
 def last_lines(folder: Path, count: int = 12) -> str:
