@@ -76,7 +76,7 @@ class AnyPolicy(RuleBasedStateMachine):
             if kind in RADIO:
                 self.radio = ""
             if isinstance(action, act.Finished):
-                self.confirmed = action.confirmed
+                self.confirmed = self.confirmed and action.confirmed
                 if action.outcome is act.Outcome.STAYED:
                     self.asked = [each for each in self.asked if each[0] != target]
 
@@ -103,9 +103,9 @@ class AnyPolicy(RuleBasedStateMachine):
                 self.carry_out(self.conductor.port_open(self.radio, self.now_ns))
                 return
             case act.Bind():
-                self.home = target
+                self.home, self.confirmed = target, True
             case act.Rebind():
-                self.home = self.conductor.here
+                self.home, self.confirmed = self.conductor.here, True
         self.feed(target, GOOD[type(action)])
 
     def feed(self, target: str, event: Event) -> None:
