@@ -33,7 +33,7 @@ _EVENTS = {
 }
 _NAMES = {name.encode(): event for name, event in _EVENTS.items()}
 _DISCONNECTED = wpa_events.DISCONNECTED.encode()
-_OUR_WISH = b"reason=3 locally_generated=1"
+OUR_WISH = b"reason=3 locally_generated=1"
 """The supplicant leaves an access point because it was told to join another one; when it loses one,
 it gives another reason (IEEE 802.11 s9.4.1.7)."""
 
@@ -161,7 +161,7 @@ class Moving:
         if event is not None:
             self._shell.feed(event)
             return
-        if _DISCONNECTED in datagram and _OUR_WISH not in datagram:
+        if _DISCONNECTED in datagram and OUR_WISH not in datagram:
             here = self._shell.target.network if self._shell.there else self._shell.origin
             if self._link.bssid(here).encode() in datagram.lower():
                 self._shell.feed(Event.LINK_LOST)

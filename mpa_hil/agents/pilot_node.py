@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.layer3 import Layer3
-from mpa_hil.agents.moving import Moving, named_event
+from mpa_hil.agents.moving import OUR_WISH, Moving, named_event
 from mpa_hil.agents.node_link import NodeLink
 from mpa_hil.agents.pilot import Pilot
 from mpa_hil.agents.pilot_config import Orders, read
@@ -187,7 +187,7 @@ class Piloting:
         event = named_event(datagram)
         if event is not None:
             pilot.radio(event)
-        elif _DISCONNECTED in datagram:
+        elif _DISCONNECTED in datagram and OUR_WISH not in datagram:
             told = parse_event(datagram, t_ns)
             ap = self._named((told.address or "").lower())
             if ap:

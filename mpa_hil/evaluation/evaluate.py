@@ -20,6 +20,7 @@ from mpa_hil.eventlog import EventLog
 from mpa_hil.events import RunResources, Verdict
 from mpa_hil.experiment.plan import KEYS
 from mpa_hil.report.faults import FaultSummary
+from mpa_hil.report.policies import PolicySummary
 from mpa_hil.report.summary import (
     Run,
     Scheme,
@@ -79,6 +80,7 @@ def evaluate(raw: Path, scenario: Scenario, seed: int, out: Path) -> Summary:
         schemes=_schemes(outcomes),
         verdict=verdict_summary(judged),
         faults=with_faults(outcomes),
+        policy=[outcome.policy for outcome in outcomes if outcome.policy is not None],
         notes=notes,
     )
     with output.replacing(out / "summary.json") as stream:
@@ -133,6 +135,9 @@ def _outcome(run: RawRun, scenario: Scenario) -> Outcome:
             fault=run.info.fault, scheme=run.info.scheme, number=run.number, problems=(reason,)
         )
         return Outcome(run.number, run.info, fault=judged)
+    if run.info.kind == "policy":
+        piloted = PolicySummary(scheme=run.info.scheme, number=run.number, problems=(reason,))
+        return Outcome(run.number, run.info, policy=piloted)
     if run.info.kind == "handover":
         return Outcome(run.number, run.info, run=failed_run(reason, run.number))
     return Outcome(run.number, run.info, failure=reason)

@@ -135,12 +135,12 @@ def _of_the_flows(raw: RawRun, measured: Sequence[Measured]) -> Iterator[str]:
     if not measured:
         yield "there are no records of the flows"
     for one in measured:
-        missing = _missing_at_the_end(one.log)
+        missing = missing_at_the_end(one.log)
         if missing:
             yield f"{one.label}: {missing} packets of the last second are missing"
 
 
-def _missing_at_the_end(log: FlowLog) -> int:
+def missing_at_the_end(log: FlowLog) -> int:
     """Packets sent in the last second that never came."""
     last_ns = max(log.sent_ns, default=0)
     got = {arrival.sequence for arrival in first_copies(log, 1 << 62)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpa_hil.evaluation import faults, resources
+from mpa_hil.evaluation import faults, policies, resources
 from mpa_hil.evaluation.runs import Outcome
 from mpa_hil.experiment.plan import FLOOR, MPA
 from mpa_hil.report.faults import FaultSummary
@@ -18,8 +18,9 @@ def verdict(outcomes: Sequence[Outcome], scenario: Scenario) -> Verdict:
     uncompared = [reason for outcome in outcomes for reason in outcome.uncompared]
     made = judge(_null(outcomes, scenario), _control(outcomes, scenario), agreements, uncompared)
     held = [outcome.held for outcome in outcomes if outcome.held is not None]
-    faulty = faults.check(with_faults(outcomes))
-    checks = [*made.checks, _handovers(outcomes), resources.check(held), faulty]
+    piloted = [outcome.policy for outcome in outcomes if outcome.policy is not None]
+    others = faults.check(with_faults(outcomes)), policies.check(piloted)
+    checks = [*made.checks, _handovers(outcomes), resources.check(held), *others]
     return Verdict(tuple(each for each in checks if each is not None))
 
 
@@ -32,7 +33,7 @@ def with_faults(outcomes: Sequence[Outcome]) -> list[FaultSummary]:
 
 def _handovers(outcomes: Sequence[Outcome]) -> Check | None:
     runs = [outcome.run for outcome in outcomes if outcome.run is not None]
-    if not runs and any(outcome.fault is not None for outcome in outcomes):
+    if not runs and any(outcome.fault or outcome.policy for outcome in outcomes):
         return None
     good = sum(run.ok for run in runs)
     return Check("handovers measured", good > 0, f"{good} of {len(runs)}")

@@ -24,7 +24,7 @@ from mpa_hil.traffic.records import EndpointRecord
 from mpa_hil.traffic.transfers import TransferEnd
 from radios.errors import RemoteError
 
-Kind = Literal["handover", "null", "control", "fault"]
+Kind = Literal["handover", "null", "control", "fault", "policy"]
 
 _LATEST_NS = 1 << 62
 """A time beyond this (146 years) is no CLOCK_MONOTONIC."""
@@ -93,7 +93,11 @@ class RawRun:
     @property
     def name(self) -> str:
         """Number, scheme, kind where it is no handover, and repeat: for files and people."""
-        kind = "" if self.info.kind == "handover" else f"-{self.info.fault or self.info.kind}"
+        kind = (
+            ""
+            if self.info.kind in ("handover", "policy")
+            else f"-{self.info.fault or self.info.kind}"
+        )
         return f"{self.number:03}-{self.info.scheme}{kind}-repeat{self.info.repeat}"
 
 

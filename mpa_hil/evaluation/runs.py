@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mpa_hil.evaluation import faults, flows, handovers, observers
+from mpa_hil.evaluation import faults, flows, handovers, observers, policies
 from mpa_hil.evaluation.flows import Measured
 from mpa_hil.evaluation.handovers import Handover, mac_octets
 from mpa_hil.evaluation.holding import held
@@ -16,6 +16,7 @@ from mpa_hil.evaluation.resources import Held
 from mpa_hil.evaluation.timeline import FIRST_PACKET, MOBILE_NODE, Span, Timeline
 from mpa_hil.events import AnyEvent, PhaseEnded
 from mpa_hil.report.faults import FaultSummary
+from mpa_hil.report.policies import PolicySummary
 from mpa_hil.report.summary import Run, failed_run, make_run
 from mpa_hil.report.verdict import QuietRun
 from mpa_hil.scenario import Scenario, floor_scenario
@@ -46,6 +47,8 @@ class Outcome:
     """Found by the evaluation, with scheme and repeat."""
     fault: FaultSummary | None = None
     """Of a run with a fault."""
+    policy: PolicySummary | None = None
+    """Of a run in which a policy decided."""
     held: Held | None = None
     """What agents and kernels held after a run with several switches."""
     logs: tuple[FlowLog, ...] = field(default=(), repr=False)
@@ -66,6 +69,13 @@ def evaluate_run(raw: RawRun, scenario: Scenario) -> Outcome:
     if raw.info.kind == "fault":
         judged = faults.judge_run(raw, scenario, flows.measure(logs, scenario, None))
         return Outcome(raw.number, raw.info, fault=judged, logs=tuple(logs))
+    if raw.info.kind == "policy":
+        return Outcome(
+            raw.number,
+            raw.info,
+            policy=policies.judge_run(raw, scenario, logs),
+            logs=tuple(logs),
+        )
     found = handovers.find(raw, scenario, logs)
     if found:
         measured = flows.worst([one.measured for one in found])

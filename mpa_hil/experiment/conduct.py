@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mpa_hil.experiment import piloted
 from mpa_hil.experiment.faults import Mishap
 from mpa_hil.experiment.moving import HANDOVER_BOUND_S, first_switch, move
 from mpa_hil.experiment.plan import KEYS, RunSpec, options
@@ -28,6 +29,7 @@ from mpa_hil.lab.builder import Lab
 from mpa_hil.scenario import (
     L2Floor,
     MpaLevel1,
+    Piloted,
     Reactive,
     Scenario,
 )
@@ -104,6 +106,8 @@ async def _carry_out(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces
         if lab.floor:
             # An access point's first association after its start costs it 3 ms of its own.
             await lab.attach(chosen, first_switch(scenario).new)
+        elif isinstance(chosen, Piloted):
+            await piloted.visit(lab)
         elif isinstance(chosen, MpaLevel1) and not chosen.discovers:
             await lab.visit(first_switch(scenario).new)
         await lab.attach(chosen)

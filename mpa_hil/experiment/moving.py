@@ -13,6 +13,7 @@ import contextlib
 import time
 from collections.abc import Collection
 
+from mpa_hil.experiment import piloted
 from mpa_hil.experiment.faults import BEGINNING, PREPARED, Mishap
 from mpa_hil.experiment.plan import RunSpec
 from mpa_hil.lab.agents import Agent
@@ -22,6 +23,7 @@ from mpa_hil.scenario import (
     Mpa,
     MpaLevel1,
     MpaLevel2,
+    Piloted,
     Reactive,
     RsnPreauth,
     Scenario,
@@ -73,6 +75,10 @@ async def move(
     for number, agent in enumerate(endpoints):
         await agent.daemon.write(b"start %d\n" % (start_ns + number * _APART_NS))
     await asyncio.sleep(scenario.measure.warmup_s)
+    if isinstance(chosen, Piloted) and spec.kind != "null":
+        await piloted.walk(lab, chosen, lead_us=_TUNNEL_LEAD_US)
+        await asyncio.sleep(scenario.measure.cooldown_s)
+        return
     if wanted and mishap is not None:
         await mishap.arm(BEGINNING)
     if wanted and prepares:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from mpa_hil.scenario import L2Floor, Reactive, Scenario
 
-Kind = Literal["handover", "null", "control", "fault"]
+Kind = Literal["handover", "null", "control", "fault", "policy"]
 FLOOR = "l2-floor"
 MPA = "mpa"
-AHEAD = ("mpa-level1", "mpa-level2", MPA)
+POLICY: Final = "policy"
+AHEAD = ("mpa-level1", "mpa-level2", MPA, POLICY)
 """Schemes that need the agents of RFC 6252."""
 KEYS = "80211_keys"
 """A run's PMKs, when the lab file asks for them; the name that Wireshark has for such a file."""
@@ -23,7 +24,7 @@ class RunSpec:
     Attributes:
         scheme: whose options hold.
         kind: a handover; `null`: nothing moves; `control`: a handover without holding packets;
-            `fault`: one in which something goes wrong.
+            `fault`: one in which something goes wrong; `policy`: a policy decides about handovers.
         repeat: which repeat of the scheme, from 0.
         floor: it takes place in the floor's lab.
         fault: what goes wrong, by its name in the lab file.
@@ -38,7 +39,7 @@ class RunSpec:
     def __str__(self) -> str:
         if self.fault:
             return f"{self.scheme}, fault {self.fault}, repeat {self.repeat + 1}"
-        suffix = "" if self.kind == "handover" else f", {self.kind} run"
+        suffix = "" if self.kind in ("handover", POLICY) else f", {self.kind} run"
         return f"{self.scheme}{suffix}" if suffix else f"{self.scheme}, repeat {self.repeat + 1}"
 
 
@@ -57,7 +58,7 @@ def order(scenario: Scenario, schemes: tuple[str, ...], repeat: int) -> tuple[Ru
     if MPA in schemes and mpa.hold != "off" and mpa.control:
         runs.append(RunSpec(MPA, "control", 0, False))
     runs += [
-        RunSpec(scheme, "handover", number, scheme == FLOOR)
+        RunSpec(scheme, POLICY if scheme == POLICY else "handover", number, scheme == FLOOR)
         for number in range(repeat)
         for scheme in schemes
     ]
@@ -80,6 +81,7 @@ def options(scenario: Scenario, scheme: str) -> Reactive | L2Floor:
         "mpa-level1": scenario.schemes.mpa_level1,
         "mpa-level2": scenario.schemes.mpa_level2,
         MPA: scenario.schemes.mpa,
+        POLICY: scenario.schemes.policy,
         FLOOR: scenario.schemes.l2_floor,
     }
     return found[scheme]

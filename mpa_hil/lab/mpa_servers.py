@@ -22,6 +22,8 @@ CONFIGURATION_PORT, TUNNEL_PORT = 7164, 7165
 """UDP, for the MN's requests."""
 KEYRING = "keyring"
 """The MN's socket for MN-CA and MN-AR keys, in its work directory."""
+WISHES = "wishes"
+"""Where its policy's wishes go to the pre-authentication agent."""
 CA_FILE, CERTIFICATE, KEY = "domain-ca.pem", "{}.pem", "{}.key"
 
 
@@ -167,6 +169,7 @@ def preauthentication(scenario: Scenario, workdir: str) -> dict[str, Any]:
             "resumption": False,
         },
         "keyring": f"{workdir}/{KEYRING}",
+        "wishes": f"{workdir}/{WISHES}",
     }
 
 

@@ -250,6 +250,7 @@ def mobile_node(
     if ahead:
         keyring = f"{workdir}/{mpa_servers.KEYRING}"
         config["mpa"] = {"keyring": keyring, "mac": scenario.mn.mac.lower()}
+        config["wishes"] = f"{workdir}/{mpa_servers.WISHES}"
     if plan.needs_home(scenario, floor=floor):
         config["eap_tls"] = {
             "identity": scenario.mn.identity,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mpa_hil.report.faults import faults_grid
+from mpa_hil.report.policies import policies_grid
 from mpa_hil.report.statistics import Spread, median, percentile, spread
 from mpa_hil.report.summary import DIRECTIONS, PHASES, Direction, Run, Scheme, Summary
 
@@ -245,7 +246,8 @@ def grids(summary: Summary) -> list[Grid]:
         phases_grid(summary),
     )
     found = [grid for grid in every if grid is not None]
-    return [*found, faults_grid(summary)] if summary.faults else found
+    found += [faults_grid(summary)] if summary.faults else []
+    return found + ([policies_grid(summary)] if summary.policy else [])
 
 
 def good_runs(scheme: Scheme) -> list[Run]:

@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from mpa_hil.report.faults import FaultSummary
+from mpa_hil.report.policies import PolicySummary
 from mpa_hil.report.run_parts import (
     HoldSummary,
     SwitchSummary,
@@ -196,6 +197,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     verdict: VerdictSummary | None = None
     faults: list[FaultSummary] = []
     """Runs in which something went wrong on purpose."""
+    policy: list[PolicySummary] = []
+    """Runs in which a policy decided about handovers."""
     notes: list[str] = []
     """What was amiss with the data and was passed over, and with which run."""
 

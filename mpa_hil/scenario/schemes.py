@@ -13,6 +13,7 @@ SCHEMES = (
     "mpa-level1",
     "mpa-level2",
     "mpa",
+    "policy",
     "l2-floor",
 )
 """Every scheme that can be run, in the order of the table."""
@@ -132,6 +133,16 @@ class Mpa(MpaLevel2, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = True
 
 
+class Piloted(Mpa, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All of RFC 6252 at the hands of a policy (`[policy]`), which decides when what is done; the
+    table's other times and thresholds mean nothing to it."""
+
+    control: Annotated[
+        bool,
+        Meta(description="there is no run without holding: what it would lose, `mpa` tells"),
+    ] = False
+
+
 class L2Floor(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The bare link-layer switch: two APs on one subnet, pre-shared keys, nothing above."""
 
@@ -172,4 +183,5 @@ class Schemes(
     mpa_level1: Annotated[MpaLevel1, Meta(description="options of `mpa-level1`")] = MpaLevel1()
     mpa_level2: Annotated[MpaLevel2, Meta(description="options of `mpa-level2`")] = MpaLevel2()
     mpa: Annotated[Mpa, Meta(description="options of `mpa`")] = Mpa()
+    policy: Annotated[Piloted, Meta(description="options of `policy`")] = Piloted()
     l2_floor: Annotated[L2Floor, Meta(description="options of `l2-floor`")] = L2Floor()
