@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network
 
 from mpa_hil.agents.address_checks import AddressChecks
 from mpa_hil.errors import MachineError, MpaError
+from mpa_hil.kernel.flow_filters import FlowFilter, Way
 from mpa_hil.kernel.hold import Backlog
 from mpa_hil.kernel.neighbour_discovery import Prefix, RouterAdvertisement, link_local
 from mpa_hil.kernel.netlink import RouteSocket
@@ -18,6 +19,7 @@ from mpa_hil.kernel.router_tunnel import RouterLink, RouterTunnel
 from mpa_hil.kernel.state import KernelState
 from mpa_hil.kernel.tunnel_advertisement import AdvertisementSocket
 from mpa_hil.kernel.tunnel_plan import Esp, Plain, Protection, TunnelPlan, WireGuard
+from mpa_hil.tunnel.flows import FlowChoice, Treat
 from mpa_hil.tunnel.interface import Code, EspKeys, WireGuardKeys
 from mpa_hil.tunnel.outputs import Act
 from mpa_hil.tunnel.sessions import Session
@@ -30,6 +32,12 @@ _ROUTER_S, _PREFERRED_S, _VALID_S = 1800, 604_800, 2_592_000
 _NOTHING = Backlog(0, 0, 0, 0, 0)
 _AGAIN_NS = 5_000_000
 """Between looks at whether what was released has left."""
+_WAYS = {
+    Treat.HOLD: Way.WAIT,
+    Treat.PASS: Way.TUNNEL,
+    Treat.BOTH: Way.BOTH,
+    Treat.DROP: Way.NOWHERE,
+}
 _PATIENCE_NS = 2_000_000_000
 """What has not left by then never will."""
 
@@ -204,6 +212,8 @@ class TunnelKernel:
             _protection(session),
             session.mtu,
             wish.hold_octets,
+            wish.hold_packets,
+            tuple(_flow(choice, session.detained) for choice in wish.flows),
         )
         tunnel = RouterTunnel(self._link, plan, wish.mac, capture=not session.detained)
         tunnel.create()
@@ -273,6 +283,12 @@ def _protection(session: Session) -> Protection:
         private, peer = session.private, keys.peer_public
         return WireGuard(private, peer, keys.preshared, session.port, keys.peer_port)
     return Plain()
+
+
+def _flow(choice: FlowChoice, detained: bool) -> FlowFilter:
+    way = Way.LINK if detained and choice.treat is Treat.PASS else _WAYS[choice.treat]
+    ports = choice.own_port, choice.peer_port
+    return FlowFilter(way, choice.protocol, choice.own, ports[0], choice.peer, ports[1])
 
 
 def key_pair() -> tuple[bytes, bytes]:

@@ -77,6 +77,7 @@ def plan(device: str, terms: TunnelTerms, private: bytes) -> TunnelPlan:
         _protection(terms, private),
         terms.mtu,
         terms.hold_octets,
+        terms.hold_packets,
     )
 
 

@@ -34,6 +34,7 @@ from mpa_hil.kernel.netlink import (
     text,
     u32,
 )
+from mpa_hil.kernel.size_table import at_least
 from radios.errors import LocalError
 
 MAXIMUM_HELD = 15
@@ -125,13 +126,17 @@ def band_messages(
     )
 
 
-def root_messages(index: int, limit_octets: int, *, blocked: bool = False) -> Messages:
+def root_messages(
+    index: int, limit_octets: int, *, limit_packets: int = 0, blocked: bool = False
+) -> Messages:
     """A plug as the root of an interface, which holds all that leaves there.
 
     Args:
+        limit_packets: 0 for none; with one, the octets in statistics are what packets counted for.
         blocked: it holds from the start.
     """
-    return _plug_messages(index, _ROOT, _HANDLE << 16, limit_octets, blocked=blocked)
+    limit, sizes = at_least(limit_octets, limit_packets)
+    return _plug_messages(index, _ROOT, _HANDLE << 16, limit, sizes, blocked=blocked)
 
 
 def prio_messages(index: int) -> tuple[bytes, bytes]:
@@ -143,15 +148,22 @@ def prio_messages(index: int) -> tuple[bytes, bytes]:
 
 
 def _plug_messages(
-    index: int, parent: int, handle: int, limit_octets: int, *, blocked: bool = False
+    index: int,
+    parent: int,
+    handle: int,
+    limit_octets: int,
+    sizes: bytes = b"",
+    *,
+    blocked: bool = False,
 ) -> Messages:
     where = _TC.pack(0, index, handle, parent, 0) + text(1, "plug")
 
-    def order(action: _Plug, flags: int = 0) -> bytes:
-        return message(_NEW_QDISC, flags, where + attribute(2, _PLUG.pack(action, limit_octets)))
+    def order(action: _Plug, flags: int = 0, more: bytes = b"") -> bytes:
+        options = attribute(2, _PLUG.pack(action, limit_octets))
+        return message(_NEW_QDISC, flags, where + options + more)
 
     release = order(_Plug.RELEASE_INDEFINITE)
-    install = order(_Plug.LIMIT, CREATE | EXCLUSIVE)
+    install = order(_Plug.LIMIT, CREATE | EXCLUSIVE, sizes)
     return Messages(
         handle,
         install if blocked else install + release,

@@ -8,7 +8,7 @@ so what waits outlives a wireless link that goes down.
 
 from __future__ import annotations
 
-from mpa_hil.kernel import filters
+from mpa_hil.kernel import filters, flow_filters
 from mpa_hil.kernel.devices import HoldPair, raise_quietly
 from mpa_hil.kernel.hold import Backlog, parse_backlog, root_messages
 from mpa_hil.kernel.netlink import interface_index
@@ -55,7 +55,9 @@ class HoldDevice:
         route, what = self._state.route, f"hold device {self.name}"
         index, behind = interface_index(self.name), interface_index(plan.hold_exit)
         link, tunnel = interface_index(outlet), interface_index(plan.device)
-        self._plug = root_messages(index, plan.hold_octets, blocked=True)
+        self._plug = root_messages(
+            index, plan.hold_octets, limit_packets=plan.hold_packets, blocked=True
+        )
         self.to_link = filters.send_on(behind, link)
         """What leaves goes onto the link."""
         self.to_tunnel = filters.send_on(behind, tunnel)
@@ -66,6 +68,11 @@ class HoldDevice:
         self.block = self._plug.hold
         staged = self._plug.install + filters.entrance(behind) + self.to_link
         route.request(staged, what, 3)
+        self.ungated, self.ungated_count = b"", 0
+        if plan.flows:
+            gates, count = flow_filters.install(index, plan.flows, tunnel, link)
+            route.request(filters.entrance(index) + gates, what, 1 + count)
+            self.ungated, self.ungated_count = flow_filters.flush(index), 1
         raise_quietly(self._state, plan.hold_exit, ipv6=False)
         raise_quietly(self._state, self.name, ipv6=6 in plan.versions)
         known = [StaticNeighbour(self.name, hop, mac).create() for hop, mac in neighbours]

@@ -139,9 +139,14 @@ class RouterTunnel:
         back = [route.replace() for route in self._into_tunnel]
         silence = [proxy.remove() for proxy in self._proxies] if self._capture else []
         self._hold_order = b"".join(turn), len(turn)
-        self._direct_order = hold.to_link + hold.release + b"".join(silence), 2 + len(silence)
-        self._unheld_order = self._direct_order[0] + b"".join(turn), 2 + len(silence) + len(turn)
-        self._resume_order = hold.to_tunnel + hold.release, 2
+        # Where the node is, every flow goes as what was held does.
+        gone, count = hold.ungated, hold.ungated_count
+        ends = hold.to_link + hold.release + gone + b"".join(silence)
+        self._direct_order = ends, 2 + count + len(silence)
+        self._unheld_order = ends + b"".join(turn), 2 + count + len(silence) + len(turn)
+        if self._capture:
+            gone, count = b"", 0
+        self._resume_order = hold.to_tunnel + hold.release + gone, 2 + count
         self._both_order = hold.to_both + hold.release + b"".join(turn), 2 + len(turn)
         self._restage_order = b"".join(back) + hold.block + hold.to_link, 2 + len(back)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from mpa_hil.kernel.flow_filters import FlowFilter
 from mpa_hil.kernel.objects import PREFIX, IpAddress
 
 ESP_KEY_OCTETS = 20
@@ -125,7 +126,9 @@ class TunnelPlan:
         inner: the node's new addresses (nCoA), at most one of each family.
         mtu: of the tunnel in octets; 0 means what fits into 1500 (`tunnel_mtu`).
         hold_octets: what the hold device takes, link-layer headers included; the rest is dropped
-            and counted. The kernel's plug knows no limit in packets.
+            and counted.
+        hold_packets: likewise, in packets; 0 for no such limit.
+        flows: what does something else than wait; the first that fits a packet.
     """
 
     device: str
@@ -135,6 +138,8 @@ class TunnelPlan:
     protection: Protection = Plain()
     mtu: int = 0
     hold_octets: int = 1 << 18
+    hold_packets: int = 0
+    flows: tuple[FlowFilter, ...] = ()
 
     def __post_init__(self) -> None:
         name = self.device

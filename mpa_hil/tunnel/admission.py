@@ -14,7 +14,6 @@ from mpa_hil.tunnel.sessions import Session, Sessions
 from mpa_hil.tunnel.settings import RouterSettings
 
 _MINIMUM_HOLD_OCTETS = 4096
-_PACKET_OCTETS = 1514
 _COOKIE_KEY_OCTETS = 32
 
 
@@ -106,9 +105,8 @@ class Admission:
         limits = self._settings.limits
         given_back = sum(session.wish.hold_octets for session in replaced)
         left = limits.all_hold_octets - self._sessions.hold_octets + given_back
-        packets = min(wish.hold_packets, limits.hold_packets)
-        # The kernel counts octets only, so full-size packets stand for the limit in packets.
-        octets = min(wish.hold_octets, limits.hold_octets, packets * _PACKET_OCTETS, left)
+        packets = max(min(wish.hold_packets, limits.hold_packets), 1)
+        octets = min(wish.hold_octets, limits.hold_octets, left)
         if octets < min(_MINIMUM_HOLD_OCTETS, wish.hold_octets):
             raise Refuse(Code.QUOTA, "all room for held packets is taken")
         return replace(

@@ -12,6 +12,7 @@ from enum import IntEnum
 
 from mpa_hil.light import light
 from mpa_hil.mobility.interface import Address, Discarded, Send
+from mpa_hil.tunnel.flows import FlowChoice
 
 TUNNEL_PORT = 7165
 """UDP, at the access router's address."""
@@ -99,6 +100,8 @@ class TunnelWish:
     """WireGuard only: the MN's public key."""
     port: int = 0
     """WireGuard only: the MN's UDP port."""
+    flows: tuple[FlowChoice, ...] = ()
+    """Flows that do not wait while the MN switches, or that alone do: the first that fits (R2)."""
 
 
 @light

@@ -171,8 +171,8 @@ class Making:
     def _as_wished(self, session: Session, wish: TunnelWish) -> bool:
         """Whether it is what is asked for, as far as its answer can be given once more."""
         have = session.wish
-        same = (have.outer, have.inner, have.mac, have.bicast, have.protect) == (
-            *(wish.outer, wish.inner, wish.mac, wish.bicast),
+        same = (have.outer, have.inner, have.mac, have.bicast, have.flows, have.protect) == (
+            *(wish.outer, wish.inner, wish.mac, wish.bicast, wish.flows),
             Protect.PLAIN,
         )
         standing = session.state in (State.CHECKING, State.TUNNELLED) and not session.detained

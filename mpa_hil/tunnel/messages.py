@@ -12,6 +12,7 @@ from mpa_hil.light import light
 from mpa_hil.mobility.interface import Address
 from mpa_hil.signalling.message import DecodeError
 from mpa_hil.signalling.values import Pair, Values
+from mpa_hil.tunnel import flows
 from mpa_hil.tunnel.interface import MAX_INNER, Code, Protect, TunnelWish
 
 OK = 64
@@ -26,7 +27,7 @@ shows that it can be reached at the outer address that it named."""
 MAXIMUM_LIFE_S = 86400
 
 _OUTER, _INNER, _MAC, _PROTECT, _LIFE, _HOLD = 1, 2, 3, 4, 5, 6
-_EXTRAS, _NONCE, _SPI, _PUBLIC, _PORT, _COOKIE = 7, 8, 9, 10, 11, 12
+_EXTRAS, _NONCE, _SPI, _PUBLIC, _PORT, _COOKIE, _FLOW = 7, 8, 9, 10, 11, 12, 13
 _ROUTER, _MTU, _DRAINED = 16, 17, 18
 _CODE, _TEXT = 32, 160
 _BICAST, _ADVERTISE = 1, 2
@@ -86,6 +87,7 @@ def encode_create(create: Create) -> list[Pair]:
         (_HOLD, _hold(wish.hold_ms, wish.hold_octets, wish.hold_packets)),
         (_EXTRAS, bytes((_BICAST * wish.bicast | _ADVERTISE * wish.advertise,))),
         (_NONCE, create.nonce),
+        *((_FLOW, flows.encode(choice)) for choice in wish.flows),
     ]
     if wish.protect is Protect.ESP:
         pairs.append((_SPI, create.spi.to_bytes(4, "big")))
@@ -119,6 +121,9 @@ def decode_create(values: Values) -> Create:
     elif protect == Protect.WIREGUARD:
         public, port = values.one(_PUBLIC, 32), values.number(_PORT, 2)
     hold_ms, hold_octets, hold_packets = _read_hold(values)
+    choices = tuple(flows.decode(octets) for octets in values.all(_FLOW))
+    if len(choices) > flows.MAX_FLOWS:
+        raise DecodeError(f"choices for {len(choices)} flows")
     wish = TunnelWish(
         values.address(_OUTER),
         inner,
@@ -132,6 +137,7 @@ def decode_create(values: Values) -> Create:
         bool(extras & _ADVERTISE),
         public,
         port,
+        choices,
     )
     cookie = values.optional(_COOKIE, COOKIE_OCTETS) or b""
     create = Create(wish, values.one(_NONCE, NONCE_OCTETS), spi, cookie)

@@ -19,6 +19,7 @@ from mpa_hil.signalling.requester import Answered, Requester, Timing
 from mpa_hil.signalling.requester import GaveUp as Unanswered
 from mpa_hil.signalling.requester import Output as RequesterOutput
 from mpa_hil.signalling.values import Pair, Values
+from mpa_hil.tunnel.flows import MAX_FLOWS, check
 from mpa_hil.tunnel.interface import (
     MAX_INNER,
     Ack,
@@ -370,6 +371,9 @@ def _check(wish: TunnelWish) -> None:
         and all(0 <= n < 1 << 32 for n in (wish.hold_ms, wish.hold_octets, wish.hold_packets))
         and (wish.protect is not Protect.WIREGUARD or len(wish.public) == 32)
         and 0 <= wish.port < 1 << 16
+        and len(wish.flows) <= MAX_FLOWS
     )
     if not fits:
         raise LocalError("a tunnel that cannot be asked for", where="tunnel")
+    for choice in wish.flows:
+        check(choice)

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from mpa_hil.errors import DecodeError
 from mpa_hil.light import light
 from mpa_hil.mobility.interface import NS_PER_S, Instant
+from mpa_hil.tunnel import flows
 from mpa_hil.tunnel.interface import Protect, TunnelWish
 from mpa_hil.tunnel.sessions import Session
 from mpa_hil.tunnel.states import State
@@ -43,6 +44,7 @@ class Record:
             "life_s": wish.life_s,
             "hold": [wish.hold_ms, wish.hold_octets, wish.hold_packets],
             "bicast": wish.bicast,
+            "flows": [flows.encode(choice).hex() for choice in wish.flows],
             "advertise": wish.advertise,
             "mtu": session.mtu,
             "ends_ms": (self.unix_ns + self.left_ns) // _NS_PER_MS,
@@ -86,10 +88,11 @@ def restored(values: Mapping[str, object], now: Instant) -> Session | None:
             hold_packets,
             bool(values["bicast"]),
             bool(values["advertise"]),
+            flows=_flows(values["flows"]),
         )
         key, router = bytes.fromhex(str(values["key"])), ip_address(str(values["router"]))
         owner = str(values["owner"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (DecodeError, KeyError, TypeError, ValueError) as error:
         raise DecodeError(f"no record of a session: {error}", where="tunnel store") from None
     left_ns = min(ends_ms * _NS_PER_MS - now.unix_ns, life_s * NS_PER_S)
     if left_ns <= 0:
@@ -97,6 +100,12 @@ def restored(values: Mapping[str, object], now: Instant) -> Session | None:
     session = Session(number, owner, key, wish, router, mtu, State.TUNNELLED)
     session.used_ns, session.expires_ns = now.monotonic_ns, now.monotonic_ns + left_ns
     return session
+
+
+def _flows(values: object) -> tuple[flows.FlowChoice, ...]:
+    if not isinstance(values, list) or len(values) > flows.MAX_FLOWS:
+        raise ValueError("flows")
+    return tuple(flows.decode(bytes.fromhex(str(value))) for value in values)
 
 
 def _ints(values: object) -> list[int]:

@@ -16,10 +16,16 @@ from mpa_hil.signalling.client import Client
 from mpa_hil.signalling.message import Protocol
 from mpa_hil.signalling.values import Pair, Values, encode
 from mpa_hil.tunnel import messages as m
+from mpa_hil.tunnel.flows import UDP, FlowChoice, Treat
 from mpa_hil.tunnel.interface import Code, Kind, Protect, TunnelWish
 
 V4, V6 = ip_address("10.2.0.7"), ip_address("2001:db8::7")
-PLAIN = TunnelWish(ip_address("192.0.2.7"), (V4,), b"\2\0\0\0\0\7")
+FLOWS = (
+    FlowChoice(Treat.PASS, UDP, V4, 20000),
+    FlowChoice(Treat.DROP, 6, peer=V6, peer_port=443),
+    FlowChoice(Treat.BOTH),
+)
+PLAIN = TunnelWish(ip_address("192.0.2.7"), (V4,), b"\2\0\0\0\0\7", flows=FLOWS)
 WIREGUARD = TunnelWish(V6, (V4, V6), b"\2\0\0\0\0\7", Protect.WIREGUARD, public=b"p" * 32, port=9)
 ESP = TunnelWish(V6, (V6,), b"\2\0\0\0\0\7", Protect.ESP, bicast=True, advertise=False)
 CREATES = (

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 from typing import Any
 
+import pytest
 from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
 from mpa_hil.kernel import hold, netlink
 from mpa_hil.kernel.hold import Match
+from mpa_hil.kernel.size_table import at_least
 
 MN = IPv4Address("192.0.2.7")
 INDEX = 5
@@ -126,3 +128,30 @@ def test_statistics() -> None:
     entry = bytes(20) + netlink.text(1, "plug") + netlink.nested(7, basic, queue)
     assert hold.parse_backlog(entry) == hold.Backlog(3, 3000, 1, 9, 9000)
     assert hold.parse_backlog(bytes(20)) == hold.Backlog(0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("octets", "packets", "lengths"),
+    [
+        (100_000, 40, [114] * 60),
+        (20_000, 40, [1014] * 60),
+        (1 << 20, 2048, [214, 1514, 60, 1400, 66] * 900),
+        (5000, 6000, [60] * 200),
+        (1 << 30, 3, [1514] * 5),
+    ],
+)
+def test_a_size_table_keeps_both_limits(octets: int, packets: int, lengths: list[int]) -> None:
+    """As the kernel reckons: __qdisc_calculate_pkt_len and plug_enqueue."""
+    limit, table = at_least(octets, packets)
+    base, data = (table[8:32], table[36:])
+    cell_log, size_log, align, _, _, _, _, slots = struct.unpack("=BBhiIIII", base)
+    sizes = struct.unpack(f"={slots}H", data)
+    counted = taken = kept = 0
+    for length in lengths:
+        if counted + length <= limit:
+            counted += sizes[length + align >> cell_log] << size_log
+            taken, kept = taken + length, kept + 1
+    assert kept <= packets
+    assert taken <= octets
+    assert kept == len(lengths) or kept == packets or taken > 0.9 * octets or counted > 0.9 * octets
+    assert at_least(octets, 0) == (octets, b"")

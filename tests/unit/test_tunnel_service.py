@@ -23,6 +23,7 @@ from mpa_hil.clock import instant
 from mpa_hil.errors import DecodeError, LocalError
 from mpa_hil.keys import Key, Usage
 from mpa_hil.mobility.interface import Endpoint, Send
+from mpa_hil.tunnel.flows import UDP, FlowChoice, Treat
 from mpa_hil.tunnel.interface import Code, Created, NodeOutput, Protect, Refused, TunnelWish
 from mpa_hil.tunnel.node import TunnelClient
 from mpa_hil.tunnel.record import record, restored
@@ -247,7 +248,8 @@ def test_a_damaged_file_and_a_kernel_that_refuses(tmp_path: Path) -> None:
 def test_records() -> None:
     """What is written can be read; anything else is no record."""
     now = instant()
-    wish = TunnelWish(HERE, (INNER, ip_address("2001:db8::7")), MAC, bicast=True)
+    flows = (FlowChoice(Treat.PASS, UDP, own_port=5004), FlowChoice(Treat.DROP))
+    wish = TunnelWish(HERE, (INNER, ip_address("2001:db8::7")), MAC, bicast=True, flows=flows)
     session = Session(3, "mn@home.example", b"k" * 20, wish, HERE, 1480, State.TUNNELLED)
     session.expires_ns = now.monotonic_ns + 60 * 10**9
     kept = record(session, now)
@@ -265,7 +267,7 @@ def test_records() -> None:
                 restored({**values, name: wrong}, now)
             except DecodeError:
                 continue
-            assert name in ("bicast", "advertise", "owner"), (name, wrong)
+            assert name in ("bicast", "advertise", "owner", "flows"), (name, wrong)
     for state in set(State) - {State.TUNNELLED}:
         session.state = state
         assert record(session, now) is None

@@ -19,6 +19,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
+from typing import Any
 
 import tunnel_keys
 from agent_boxes import Boxes, run
@@ -200,7 +201,7 @@ class TunnelLab(Boxes):
         *,
         outer: int = 4,
         device: str = "mpatpht",
-        **more: int,
+        **more: Any,
     ) -> RouterTunnel:
         """At b, towards the node at a."""
         plan = TunnelPlan(device, ROUTER_B[outer], OLD[outer], inner, protection, **more)
@@ -214,7 +215,7 @@ class TunnelLab(Boxes):
         protection: Protection = _PLAIN,
         *,
         outer: int = 4,
-        **more: int,
+        **more: Any,
     ) -> NodeTunnel:
         plan = TunnelPlan("mpapht", OLD[outer], ROUTER_B[outer], inner, protection, **more)
         mac = self.mac("b", "lan")
