@@ -54,6 +54,14 @@ class Acquisition:
         self._standing: list[Route | SourceRule] = []
         self._lease.start(rapid_commit=True, metric=_METRIC + number % 2)
 
+    def freeze(self) -> None:
+        """The node may go to another link: see `DhcpLease.freeze`."""
+        self._lease.freeze()
+
+    def thaw(self) -> None:
+        """It stays."""
+        self._lease.thaw()
+
     def forget(self) -> None:
         """Tell nobody any more."""
         self._acquired = None

@@ -12,7 +12,10 @@ import signal
 import subprocess
 from collections import deque
 from collections.abc import Callable
+from ipaddress import ip_address
 
+from mpa_hil.kernel.leased import remove_lease
+from mpa_hil.kernel.netlink import RouteSocket
 from radios.errors import RemoteError
 from rigs.services.dhcp_client import (
     SIGTERM_AGAIN_S,
@@ -56,6 +59,8 @@ class DhcpLease:
         self._again: asyncio.Task[None] | None = None
         self.carrier = True
         """It gives the address up when the carrier is lost, and asks again when it is back."""
+        self._frozen = False
+        self._bound: dict[int, LeaseEvent] = {}
         self._rest = b""
         self._said: deque[str] = deque(maxlen=_KEPT_LINES)
 
@@ -71,6 +76,8 @@ class DhcpLease:
         systems leave it off too. The server's check is a matter of the lab file.
         """
         self.carrier = carrier
+        self._frozen = False
+        self._bound.clear()
         config = DhcpClientConfig(
             interface=self._interface,
             conflict_check=False,
@@ -109,9 +116,31 @@ class DhcpLease:
             self._again = None
         await self._end()
 
+    def freeze(self) -> None:
+        """Have it do nothing until `thaw` or `stop`: the node goes to another link.
+
+        What it would hear there it would take for its own matter, and take away when it ends; and
+        while the carrier is off it would give up what the node needs on its way back.
+        """
+        self._signal(signal.SIGSTOP)
+        self._frozen = self.running
+
+    def thaw(self) -> None:
+        """Have it go on: the node stays where it was."""
+        self._frozen = False
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
     async def _end(self) -> None:
         process = self._process
         if process is None:
+            return
+        if self._frozen:
+            self._abandon(process)
             return
         assert process.stdout is not None
         loop = asyncio.get_running_loop()
@@ -121,9 +150,22 @@ class DhcpLease:
             await asyncio.sleep(SIGTERM_AGAIN_S)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+        self._gone(process)
+
+    def _abandon(self, process: subprocess.Popen[bytes]) -> None:
+        """End it as it is, and take away what it said that it had."""
+        self._signal(signal.SIGKILL)
+        self._gone(process)
+        with RouteSocket() as route:
+            for event in self._bound.values():
+                routers = tuple(ip_address(each) for each in event.routers)
+                remove_lease(route, self._interface, ip_address(event.address), routers)
+
+    def _gone(self, process: subprocess.Popen[bytes]) -> None:
         process.wait()
         self._process = None
-        loop.remove_reader(process.stdout)
+        assert process.stdout is not None
+        asyncio.get_running_loop().remove_reader(process.stdout)
         process.stdout.close()
 
     def ask_here(self, *, rapid_commit: bool) -> None:
@@ -154,4 +196,5 @@ class DhcpLease:
             with contextlib.suppress(RemoteError):  # not an event after all: kept as a word of his
                 event = parse_event(line)
                 if event is not None and event.bound:
+                    self._bound[ip_address(event.address).version] = event
                     self._on_lease(event)

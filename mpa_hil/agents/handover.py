@@ -17,11 +17,11 @@ from mpa_hil.agents import tunnel_plans as plans
 from mpa_hil.agents.handover_ahead import TUNNEL, AheadSteps, Self, Target
 from mpa_hil.agents.prefix_check import PrefixCheck
 from mpa_hil.agents.queue_watch import QueueWatch
+from mpa_hil.agents.rehearsal import rehearse
 from mpa_hil.agents.switch_path import SwitchPath
 from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Event
 from mpa_hil.handover.machine import Handover
-from mpa_hil.handover.options import Options
 from mpa_hil.handover.states import State
 from mpa_hil.kernel.node_tunnel import NodeTunnel
 from mpa_hil.mobility.interface import Address
@@ -29,38 +29,12 @@ from radios.errors import MpaError
 
 _QUIET_S = 1.0
 """For the router to hold before a scan; a lost datagram is repeated meanwhile."""
-_REHEARSALS = 8
-_ALL_GOES_WELL = (
-    Event.PREPARE,
-    Event.AUTHENTICATED,
-    Event.CONFIGURED,
-    Event.TUNNELLED,
-    Event.STAGED,
-    Event.BOUND,
-    Event.SWITCH_WANTED,
-    Event.HELD,
-    Event.LINK_LOST,
-    Event.PORT_OPEN,
-    Event.ARRIVED,
-)
 _SWITCHING = frozenset({State.HOLDING, State.SWITCHING, State.ARRIVING})
 _CALM_S = 0.2
 """From arrival to the end of tunnel and hold devices at both ends. What was held leaves in a burst,
 and a packet that the kernel still has in its backlog when its path is turned would be overtaken."""
 _WAITING_S = 0.003
 """Until it is looked again whether packets still wait; they leave within a packet's time."""
-
-
-def rehearse(options: Options) -> None:
-    """Take a machine of its own through a handover that goes well.
-
-    The interpreter makes code faster that it has run a few times, and what happens at the switch
-    would happen for the first time.
-    """
-    for _ in range(_REHEARSALS):
-        machine = Handover(options)
-        for event in _ALL_GOES_WELL:
-            machine.feed(event, time.monotonic_ns())
 
 
 def _leave(_: do.Action) -> None:
@@ -244,6 +218,7 @@ class HandoverShell(AheadSteps):
     def _start_hold(self, _: do.StartHold) -> None:
         bound_s, round_trip_s = self.target.options.hold_ms / 1e3, self.round_trip_ns / 1e9
         self._switch_path().hold(self._held, bound_s + 2 * round_trip_s, round_trip_s)
+        self._layer3.freeze()  # while the answer is awaited, so that it costs the switch nothing
 
     def _held(self, well: bool) -> None:
         self.feed(Event.HELD if well else Event.HOLD_FAILED)
@@ -255,6 +230,7 @@ class HandoverShell(AheadSteps):
         self._switch_path().leave()
 
     def _select_network(self, _: do.SelectNetwork) -> None:
+        self._layer3.freeze()
         self._own.node.select(self.target.network)
 
     def _return_to_old(self, _: do.ReturnToOld) -> None:
@@ -382,6 +358,8 @@ class HandoverShell(AheadSteps):
 
     def _finished(self, action: do.Finished) -> None:
         self.marks()
+        if action.outcome is not do.Outcome.MOVED:
+            self._layer3.thaw()
         self._own.node.over(action)
 
     def _through(self) -> None:

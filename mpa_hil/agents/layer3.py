@@ -9,14 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import (
-    IPv4Interface,
     IPv4Network,
-    IPv6Interface,
     IPv6Network,
     ip_address,
-    ip_interface,
 )
 from typing import Protocol
 
@@ -25,6 +21,7 @@ from mpa_hil.agents.config import Fields
 from mpa_hil.agents.dhcp_lease import DhcpLease
 from mpa_hil.agents.home_binding import AnyBinding
 from mpa_hil.agents.home_binding import read as read_binding
+from mpa_hil.agents.layer3_plan import Plan
 from mpa_hil.agents.stdio import Console
 from mpa_hil.kernel.netlink import RouteSocket
 from mpa_hil.kernel.node_tunnel import NextNetwork
@@ -73,54 +70,6 @@ class Owner(Protocol):
 
     def failed(self, what: str) -> None:
         """It cannot go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How to get an address on a network.
-
-    Attributes:
-        static: the address to keep; None: DHCP.
-        router: the default router's address, with a static one.
-        router_mac: its link-layer address, so that nothing has to be asked after the switch.
-        rapid_commit: ask DHCP for two messages instead of four.
-        keep_address: keep it while the link is down, for the next access point of the same link.
-        same_link: the access point bridges to the link that the node is on: nothing changes.
-        hold_port: of the router's hold agent.
-    """
-
-    static: IPv4Interface | IPv6Interface | None = None
-    router: IpAddress | None = None
-    router_mac: bytes = b""
-    rapid_commit: bool = False
-    keep_address: bool = False
-    same_link: bool = False
-    hold_port: int = 4340
-
-    @classmethod
-    def read(cls, fields: Fields) -> Plan:
-        """The LAYER3 part of a command.
-
-        Raises:
-            LocalError: with the key that is wrong.
-        """
-        if not fields.has("static"):
-            return cls(
-                rapid_commit=fields.truth("rapid_commit", False),
-                keep_address=fields.truth("keep_address", False),
-                same_link=fields.truth("same_link", False),
-            )
-        text = fields.text("static")
-        try:
-            static = ip_interface(text)
-        except ValueError:
-            raise fields.fault("static", f"{text!r} is no address with prefix length") from None
-        return cls(
-            static,
-            fields.address("router") if static.version == 4 else fields.address6("router"),
-            bytes.fromhex(fields.text("router_mac").replace(":", "")),
-            hold_port=fields.integer("hold_port", 4340, 1, 65535),
-        )
 
 
 class Layer3:
@@ -240,6 +189,18 @@ class Layer3:
         self._expecting = False
         self._before = self._address, self._residence
         self._address, self._residence = address, residence
+
+    def freeze(self) -> None:
+        """The node goes to another link, where its DHCP client has nothing to do."""
+        self._lease.freeze()
+        if isinstance(self._residence, Acquisition):
+            self._residence.freeze()
+
+    def thaw(self) -> None:
+        """It is here to stay."""
+        self._lease.thaw()
+        if isinstance(self._residence, Acquisition):
+            self._residence.thaw()
 
     def readopt(self) -> None:
         """It lives where it did before after all."""

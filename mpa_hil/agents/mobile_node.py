@@ -62,7 +62,8 @@ from typing import TYPE_CHECKING
 
 from mpa_hil.agents.attending import Commands, Verb, attend
 from mpa_hil.agents.config import Fields
-from mpa_hil.agents.layer3 import Layer3, Plan
+from mpa_hil.agents.layer3 import Layer3
+from mpa_hil.agents.layer3_plan import Plan
 from mpa_hil.agents.moving import Moving
 from mpa_hil.agents.networks import Networks
 from mpa_hil.agents.node_link import NodeLink

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface
 
 from mpa_hil.agents.hold_protocol import HoldClient, HoldMessage, Outcome, Prepared
-from mpa_hil.agents.layer3 import Plan
+from mpa_hil.agents.layer3_plan import Plan
 from mpa_hil.agents.stdio import Console
 from mpa_hil.kernel.netlink import RouteSocket
 from mpa_hil.kernel.uplink_hold import UplinkHold
