@@ -6,6 +6,7 @@ asserted as figures.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -55,9 +56,26 @@ def run(lab: str, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def figures(done: subprocess.CompletedProcess[str], status: int = 0) -> Summary:
-    assert done.returncode == status, done.stderr[-2000:]
+    assert done.returncode == status, f"status {done.returncode}: {why(done)}"
     summary: Summary = json.loads(done.stdout)
     return summary
+
+
+def why(done: subprocess.CompletedProcess[str]) -> str:
+    """What a run says of its failure: refused checks and failed runs, then the error itself."""
+    told: list[str] = []
+    with contextlib.suppress(json.JSONDecodeError):
+        summary: Summary = json.loads(done.stdout)
+        told += (summary.get("verdict") or {}).get("refused", [])
+        told += [
+            f"{name}: {each['error']}"
+            for name, scheme in summary["schemes"].items()
+            for each in scheme["runs"]
+            if not each["ok"]
+        ]
+    lines = done.stderr.splitlines()
+    told += [line for line in lines if not line.startswith("[")] or lines[-4:]
+    return "\n".join(told)
 
 
 @pytest.fixture(scope="module")
@@ -138,34 +156,43 @@ def test_the_floor_loses_nothing_beside_the_other_schemes(main: Summary) -> None
 
 
 def test_the_floor_is_below_its_limit_and_repeats(twice: tuple[Summary, Summary]) -> None:
-    first, second = twice
     for summary in twice:
         assert summary["verdict"]["given"], summary["verdict"]["refused"]
         for each in summary["schemes"]["l2-floor"]["runs"]:
             for direction in ("downlink", "uplink"):
                 assert each["lost"][direction] == 0
                 assert each["gap_ms"][direction] <= FLOOR_MS
-    assert first == alike(second)
+    assert differences(*twice) == []
 
 
-def alike(value: Any) -> Any:
-    """A summary with its times to a hundredth of a millisecond; a busy host moves nanoseconds."""
-    if isinstance(value, dict):
-        return {key: alike(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [alike(inner) for inner in value]
-    return pytest.approx(value, abs=0.01) if isinstance(value, float) else value
+def differences(first: Any, second: Any, where: str = "summary") -> list[str]:
+    """Where two summaries are not alike; times count to a hundredth of a millisecond."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        pairs = [(key, first.get(key), second.get(key)) for key in first | second]
+    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        pairs = [(number, *pair) for number, pair in enumerate(zip(first, second, strict=True))]
+    else:
+        close = isinstance(first, float) and isinstance(second, float)
+        alike = abs(first - second) <= 0.01 if close else first == second
+        return [] if alike else [f"{where}: {first} and {second}"]
+    return [said for key, *pair in pairs for said in differences(*pair, f"{where}.{key}")]
 
 
 def test_the_same_seed_gives_the_same_packets(twice: tuple[Summary, Summary], place: Path) -> None:
     first, second = (packets(place / f"floor{n}" / "packets.csv") for n in range(2))
     assert len(first) == len(second)
-    for one_packet, other in zip(first, second, strict=True):
-        for column in ("sent_ns", "received_ns"):
-            apart = [packet.pop(column) for packet in (one_packet, other)]
-            assert bool(apart[0]) == bool(apart[1]), "lost in one run and not in the other"
-            assert abs(int(apart[0] or 0) - int(apart[1] or 0)) < 10_000
-        assert one_packet == other
+    apart = [pair for pair in zip(first, second, strict=True) if not same(*pair)]
+    assert not apart, f"{len(apart)} of {len(first)} packets differ; the first: {apart[0]}"
+
+
+def same(one_packet: dict[str, str], other: dict[str, str]) -> bool:
+    """The same packet with the same fate, its times within 10 microseconds."""
+    times = ("sent_ns", "received_ns")
+    for column in times:
+        here, there = one_packet[column], other[column]
+        if bool(here) != bool(there) or abs(int(here or 0) - int(there or 0)) >= 10_000:
+            return False
+    return all(one_packet[key] == other[key] for key in one_packet if key not in times)
 
 
 def packets(path: Path) -> list[dict[str, str]]:
