@@ -33,6 +33,7 @@ xfrm policy
 """
 _KEPT_BY_KERNEL = re.compile(
     r"(?:^|\s)(?:local|broadcast|multicast|anycast)\s.*table local|dev lo "
+    r"|(?:tunl0|ip6tnl0|sit0)@NONE: "  # made with the first tunnel, and there from then on
 )
 _VOLATILE = re.compile(
     r"\s+(?:state|qlen|valid_lft|preferred_lft|expires|promiscuity|group|mode)\s+\S+"
