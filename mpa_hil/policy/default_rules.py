@@ -56,6 +56,9 @@ class Rules:
         self._leaving_until_ns = 0
         self._alternatives_ns = 0
         self._escape_ns: int | None = None
+        """Without a link: when to try anything again."""
+        self._desperate = False
+        """The last that was tried had little hope."""
         self._missed_ns = 0
         self._told: tuple[str, str] = ("", "")
         """The last `Stay`'s rule and target."""
@@ -101,7 +104,7 @@ class Rules:
         out.append(Stay(ap, rule="switch-failed", inputs=inputs))
         self._lose(ap, "switch-failed", inputs, out)
         if not here.linked:
-            self._escape_ns = here.now_ns
+            self._escape_ns = here.now_ns + (_ESCAPE_EVERY_NS if self._desperate else 0)
 
     def _move(self, track: Track, best: Track | None, here: Situation, out: list[Decision]) -> None:
         """The serving access point will not do for long, or there is a much better one."""
@@ -263,6 +266,7 @@ class Rules:
                 return
             rule, some = "link-lost-anywhere", self._ranking.best(here, 8, hopeless=True)
             best = tuple(sorted(some, key=lambda each: here.failures.get(each.ap, (0, 0))))[:1]
+        self._desperate = rule == "link-lost-anywhere"
         if best:
             inputs: dict[str, Value] = {"serving": here.serving, "was_target": self._target}
             self._go(best[0], rule, inputs | self._ranking.why(best[0], here), here, out)

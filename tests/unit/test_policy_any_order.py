@@ -6,10 +6,10 @@ real ones; what answers them says yes, no or nothing, early, late and twice.
 
 from __future__ import annotations
 
+from handover_answers import BAD, GOOD, REPLACES
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from test_handover_any_order import BAD, GOOD, REPLACES
 
 from mpa_hil.handover import interface as act
 from mpa_hil.handover.interface import Action, Event
