@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from mpa_hil.lab import plan
 from mpa_hil.movement import schedule
-from mpa_hil.movement.schedule import Moment
+from mpa_hil.movement.schedule import Moment, Setting
 from mpa_hil.scenario import Propagation, Scenario, course
 from radios import hwsim, nl80211
 from radios.genetlink import kernel_error
@@ -26,7 +26,7 @@ from rigs.host import Host
 from rigs.paths import namespace_of
 
 NEAR_DBM = -40
-"""What an access point hears of the MN when none is within range."""
+"""Of whoever is near; also what an access point hears of the MN when none is within range."""
 NOISE_DBM = -92.0
 """What hwsim reports of every channel, whatever the lab's model says."""
 _OUT_OF_RANGE = 1 << 62
@@ -75,6 +75,11 @@ class Air:
         """Set every radio to the movement at `t_s` seconds."""
         moment = schedule.at(self._course, t_s, self._lost_dbm, self._range_dbm)
         _carry_out(self._writes(moment))
+
+    def gather(self) -> None:
+        """Put every access point next to the MN, wherever the movement has it: for practice."""
+        settings = tuple(Setting(ap, NEAR_DBM, True) for ap in self._course.aps)
+        _carry_out(self._writes(Moment(0.0, settings, NEAR_DBM)))
 
     async def follow(self) -> None:
         """Play the movement from beginning to end, in real (guest) time."""

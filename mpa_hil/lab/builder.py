@@ -163,7 +163,7 @@ class Lab:
         An access point's first association after its start costs it some milliseconds of its own:
         what is measured is a network in service.
         """
-        self.air.place(0.0)
+        self.air.gather()
         await self.ask("visit", "mobile_node.visited", ATTACH_BOUND_S, network=ap)
         host = self.hosts[ap]
         async with ControlClient(self.controls[ap], host.connect, events=False) as client:
@@ -192,7 +192,10 @@ class Lab:
 
     async def attach(self, options: Options, ap_name: str = "") -> None:
         """Put the MN on an access point, all the way up; the default is where it begins."""
-        self.air.place(0.0)
+        if ap_name:
+            self.air.gather()
+        else:
+            self.air.place(0.0)
         ap = self.scenario.ap(ap_name or self.scenario.movement.start)
         wanted = self.layer3(ap.name, options)
         if not self.floor and servers.optimises_routes(self.scenario):

@@ -57,6 +57,8 @@ def test_radios_are_where_the_node_is(air: Air, drive: scenario.Scenario) -> Non
         assert shown("mn")[0] == max(shown(ap)[0] for ap in ("a1", "b1") if shown(ap)[1])
     assert ("a1", True) in ranges
     assert ("a1", False) in ranges
+    air.gather()
+    assert {shown(box) for box in ("a1", "b1", "mn")} == {(-40, True)}
     began_s = time.monotonic()
     asyncio.run(air.follow())
     end_s = scenario.end_s(drive)
