@@ -15,6 +15,7 @@ from ipaddress import IPv6Address
 
 from mpa_hil.agents import tunnel_plans as plans
 from mpa_hil.agents.handover_ahead import TUNNEL, AheadSteps, Self, Target
+from mpa_hil.agents.old_side import OldSide
 from mpa_hil.agents.prefix_check import PrefixCheck
 from mpa_hil.agents.queue_watch import QueueWatch
 from mpa_hil.agents.rehearsal import rehearse
@@ -49,6 +50,7 @@ class HandoverShell(AheadSteps):
         self._machine = Handover(target.options)
         self._timer: asyncio.TimerHandle | None = None
         self._told_through = False
+        self._old_side = OldSide(target, own, self._old)
         self._prefix: PrefixCheck | None = None
         self._queue = QueueWatch(lambda: self._pht is None or self._pht.passes())
         self._tasks: set[asyncio.Task[None]] = set()
@@ -62,7 +64,7 @@ class HandoverShell(AheadSteps):
             do.StageBinding: self._stage_binding,
             do.Bind: self._bind,
             do.Rebind: self._rebind,
-            do.RetireBinding: self._retire_binding,
+            do.RetireBinding: self._retire,
             do.PrepareSwitch: self._prepare_switch,
             do.StartHold: self._start_hold,
             do.TurnUplink: self._turn_uplink,
@@ -137,6 +139,7 @@ class HandoverShell(AheadSteps):
         self._machine = Handover(self.target.options)
         self._cease()
         self._remove_tunnel()
+        await self._old_side.close()
         if self._agents is not None:
             if self._layer3.address is not None:
                 self._agents.move(self._layer3.address)
@@ -213,11 +216,17 @@ class HandoverShell(AheadSteps):
 
     def _prepare_switch(self, _: do.PrepareSwitch) -> None:
         self.restage()
-        self.later(Event.STAGED)
+        new = self._new if self._settings is not None else None
+        self._old_side.stage(new, self._pht is not None, lambda: self.later(Event.STAGED))
 
-    def _start_hold(self, _: do.StartHold) -> None:
-        bound_s, round_trip_s = self.target.options.hold_ms / 1e3, self.round_trip_ns / 1e9
-        self._switch_path().hold(self._held, bound_s + 2 * round_trip_s, round_trip_s)
+    def _start_hold(self, action: do.StartHold) -> None:
+        if action.hold & do.Hold.NEXT or action.bicast:
+            both = action.hold & do.Hold.OLD
+            ended = self._old_side.behind(self._held) if both else self._held
+            bound_s, round_trip_s = self.target.options.hold_ms / 1e3, self.round_trip_ns / 1e9
+            self._switch_path().hold(ended, bound_s + 2 * round_trip_s, round_trip_s)
+        else:
+            self._old_side.hold(self._held)
         self._layer3.freeze()  # while the answer is awaited, so that it costs the switch nothing
 
     def _held(self, well: bool) -> None:
@@ -240,10 +249,13 @@ class HandoverShell(AheadSteps):
         self._own.node.seek((self._own.origin, self.target.network))
 
     def _arrive(self, action: do.Arrive) -> None:
-        bound_s = self.target.options.arrive_ms / 1e3
-        drained = action.marked and bool(action.hold)
-        self._queue.start()
-        self._switch_path().arrive(self._arrived, bound_s, drained=drained)
+        if self._path is not None and self._machine.state is State.ARRIVING:
+            bound_s = self.target.options.arrive_ms / 1e3
+            self._queue.start()
+            # A router that was not asked to hold waits for no mark, and says so at once.
+            self._path.arrive(self._arrived, bound_s, drained=action.marked)
+        if action.hold & do.Hold.OLD and self._settings is not None:
+            self._old_side.forward(self._settings.router_mac)
 
     def _arrived(self, well: bool) -> None:
         self.feed(Event.ARRIVED if well else Event.ARRIVAL_UNHEARD)
@@ -265,8 +277,11 @@ class HandoverShell(AheadSteps):
         self._tunnel().back()
         self._again(self._tunnel().restage)
 
-    def _resume(self, _: do.Resume) -> None:
-        self._switch_path().resume()
+    def _resume(self, action: do.Resume) -> None:
+        if action.hold & do.Hold.OLD:
+            self._old_side.release()
+        if self._path is not None:
+            self._path.resume()
 
     def _settle(self, _: do.Settle) -> None:
         assert self._settings is not None
@@ -348,8 +363,12 @@ class HandoverShell(AheadSteps):
         self._through()
         self.later(Event.SERVING)
 
+    def _retire(self, action: do.RetireBinding) -> None:
+        if not (action.old and self._old_side.forwarding):  # else once nothing comes by it
+            self._retire_binding(action)
+
     def _drop_old(self, _: do.DropOld) -> None:
-        task = self._loop.create_task(self._layer3.drop())
+        task = self._loop.create_task(self._layer3.drop(self._old_side.part()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mpa_hil.agents import tunnel_plans as plans
+from mpa_hil.agents.detention import OldRouter
 from mpa_hil.agents.keyring import KeyRing
 from mpa_hil.agents.layer3 import Layer3
 from mpa_hil.agents.provisioning import Output, Provisioning
@@ -21,6 +22,7 @@ from mpa_hil.handover.options import Options
 from mpa_hil.kernel.node_tunnel import NodeTunnel
 from mpa_hil.mobility.interface import Address, Endpoint
 from mpa_hil.tunnel import interface as tunnel
+from mpa_hil.tunnel.flows import FlowChoice
 from radios.errors import MpaError
 
 TUNNEL = "mpapht"
@@ -42,6 +44,11 @@ class Target:
     options: Options
     hold_ms: int
     hold_octets: int
+    hold_packets: int = 2048
+    flows: tuple[FlowChoice, ...] = ()
+    """Treatment of single flows at the next router."""
+    old: OldRouter | None = None
+    """With `Hold.OLD`: the router that is left."""
 
 
 class Node(Protocol):
@@ -140,7 +147,13 @@ class AheadSteps(ABC):
         self._secret = plans.secret(action.protection)
         wish = plans.tunnel_wish(self._old, self._new, self._own.mac, action, self._secret)
         target = self.target
-        wish = replace(wish, hold_ms=target.hold_ms, hold_octets=target.hold_octets)
+        wish = replace(
+            wish,
+            hold_ms=target.hold_ms,
+            hold_octets=target.hold_octets,
+            hold_packets=target.hold_packets,
+            flows=target.flows,
+        )
         self._provisioning().create(wish)
 
     def _created(self, terms: tunnel.TunnelTerms) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from ipaddress import (
     IPv4Network,
     IPv6Network,
@@ -212,11 +212,17 @@ class Layer3:
             self._end(left)
         self._clear_static()
 
-    async def drop(self) -> None:
-        """Give back what it had before: a handover's, or a DHCP lease."""
+    async def drop(self, first: Awaitable[None] | None = None) -> None:
+        """Give back what it had before: a handover's, or a DHCP lease.
+
+        Args:
+            first: what must be done before that.
+        """
         _, before = self._before
         self._before = None, None
         async with self._parting:
+            if first is not None:
+                await first
             if before is not None:
                 await before.vacate()
             else:
@@ -263,6 +269,7 @@ class Layer3:
 
     async def leave(self) -> None:
         """Give binding, lease and addresses back."""
+        await self.parted()
         self.give_up()
         self._expecting = self._moving = False
         if self._binding is not None:

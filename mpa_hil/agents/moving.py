@@ -5,20 +5,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from ipaddress import ip_address
 from typing import Protocol
 
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.handover import HandoverShell
 from mpa_hil.agents.handover_ahead import Self, Target
+from mpa_hil.agents.hold_fields import read_endpoint as read_endpoint
+from mpa_hil.agents.hold_fields import read_holding
 from mpa_hil.agents.keyring import KeyRing
 from mpa_hil.agents.layer3 import Layer3
 from mpa_hil.agents.stdio import Console
 from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Event
-from mpa_hil.handover.options import Hold, Level, Options, Protection
+from mpa_hil.handover.options import Level, Options, Protection
 from mpa_hil.keys import mac_octets
-from mpa_hil.mobility.interface import Endpoint
 from radios import wpa_events
 from radios.errors import RemoteError
 
@@ -274,11 +274,11 @@ def read_target(fields: Fields, network: str) -> Target:
         LocalError: with the key that is wrong.
     """
     level = Level(fields.integer("level", None, 1, 3))
-    hold = Hold[fields.choice("hold", ("next", "off", "old")).upper()]
+    holding = read_holding(fields, level)
     options = Options(
         level=level,
         minimum=Level(fields.integer("minimum", 0, 0, 3)),
-        hold=hold if level is Level.BOUND else Hold.OFF,
+        hold=holding.hold,
         bicast=fields.truth("bicast", False),
         protection=read_protection(fields),
     )
@@ -288,8 +288,7 @@ def read_target(fields: Fields, network: str) -> Target:
         read_endpoint(fields, "ca"),
         read_endpoint(fields, "ar"),
         options,
-        fields.integer("hold_limit_ms", 2000, 1, 60_000),
-        fields.integer("hold_limit_octets", 1 << 20, 2000, 1 << 30),
+        *holding[1:],
     )
 
 
@@ -297,17 +296,3 @@ def read_protection(fields: Fields) -> Protection:
     """How the tunnel is protected."""
     chosen = fields.choice("protection", ("esp", "plain", "wireguard"))
     return "plain" if chosen == "plain" else "wireguard" if chosen == "wireguard" else "esp"
-
-
-def read_endpoint(fields: Fields, key: str) -> Endpoint:
-    """An agent, "ADDRESS PORT".
-
-    Raises:
-        LocalError: it is none.
-    """
-    text = fields.text(key)
-    host, _, port = text.rpartition(" ")
-    try:
-        return Endpoint(ip_address(host), int(port))
-    except ValueError:
-        raise fields.fault(key, f"{text!r} is no address and port") from None

@@ -14,7 +14,7 @@ from mpa_hil.errors import MachineError, MpaError
 from mpa_hil.kernel.flow_filters import FlowFilter, Way
 from mpa_hil.kernel.hold import Backlog
 from mpa_hil.kernel.neighbour_discovery import Prefix, RouterAdvertisement, link_local
-from mpa_hil.kernel.netlink import RouteSocket
+from mpa_hil.kernel.netlink import RouteSocket, interface_index
 from mpa_hil.kernel.router_tunnel import RouterLink, RouterTunnel
 from mpa_hil.kernel.state import KernelState
 from mpa_hil.kernel.tunnel_advertisement import AdvertisementSocket
@@ -89,6 +89,8 @@ class TunnelKernel:
         self._busy = False
         """Something is to be finished."""
         self._holding: set[int] = set()
+        self.link: int = interface_index(interface)
+        """Its index."""
 
     @property
     def urgent(self) -> bool:

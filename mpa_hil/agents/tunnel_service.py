@@ -44,6 +44,10 @@ class Kernel(Protocol):
     """What carries orders out: `tunnel_kernel.TunnelKernel`."""
 
     @property
+    def link(self) -> int:
+        """Index of the interface on which MNs arrive."""
+
+    @property
     def urgent(self) -> bool:
         """Whether an MN is between two links: what takes long must wait."""
 
@@ -195,11 +199,18 @@ class TunnelService:
             elif isinstance(output, Send):
                 port = self._ports.get(output.destination.address.version)
                 if output.datagram and port is not None:
-                    port.send(output.datagram, output.destination)
+                    self._send(port, output)
             else:
                 now_ns = time.monotonic_ns()
                 taken_ns = now_ns - self._arrived_ns if self._arrived_ns else 0
                 later.append((output, now_ns, taken_ns))
+
+    def _send(self, port: UdpPort, output: Send) -> None:
+        session = self._machine.sessions.with_inner(output.destination.address)
+        if session is not None and session.detained:  # what is routed there may be held
+            port.send_on(self._kernel.link, output.datagram, output.destination)
+        else:
+            port.send(output.datagram, output.destination)
 
     def _tell(self, output: RouterOutput, at_ns: int, taken_ns: int) -> None:
         if not isinstance(output, Changed):

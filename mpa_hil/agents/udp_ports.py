@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import struct
+import sys
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 
 from mpa_hil.errors import MachineError
 from mpa_hil.mobility.interface import Address, Endpoint
 
+_IP_PKTINFO = 8
+_PKTINFO = struct.Struct("=i4s4s")
+"""Interface, source, unused (ip(7))."""
 _BURST = 64
 """Datagrams taken from one socket before others have their turn."""
 _LONGEST = 65536
@@ -64,6 +70,17 @@ class UdpPort:
             ) from error
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._readable)
+
+    def send_on(self, link: int, datagram: bytes, destination: Endpoint) -> None:
+        """As `send`, by the interface with this index, past routes that lead elsewhere."""
+        own = self.address.packed
+        if self.address.version == 4:
+            where = socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(link, own, bytes(4))
+        else:
+            where = socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, own + link.to_bytes(4, sys.byteorder)
+        name = str(destination.address), destination.port
+        with contextlib.suppress(OSError):
+            self._socket.sendmsg([datagram], [where], 0, name)
 
     def send(self, datagram: bytes, destination: Endpoint) -> None:
         """Send. What cannot be sent is lost, as on the way; machines repeat what matters."""

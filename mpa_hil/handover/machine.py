@@ -189,7 +189,8 @@ class Handover(Situation):
     def do_switch(self, turn: Turn) -> None:
         self._left_with = self.level
         self._hasty = False
-        self._deaf = self.state is State.HOLDING and turn.event in FAILURES and self._tunnelled
+        asked_next = self._tunnelled and (self._held & Hold.NEXT or self._bicasts())
+        self._deaf = self.state is State.HOLDING and turn.event in FAILURES and bool(asked_next)
         if self._tunnelled:
             self._turned = True
             self._out.append(_TURN_UPLINK)

@@ -122,6 +122,7 @@ TRANSITIONS: dict[tuple[State, Cue], Step] = {
     (State.DIRECT, Cue.LINGERED): Step(Order.REMOVE, State.GONE),
     (State.DETAINED, Cue.DISABLE): Step(Order.HOLD, State.HOLDING),
     (State.DETAINED, Cue.ARRIVED): Step(None, State.DETAINED),
+    (State.DETAINED, Cue.ENABLE): Step(None, State.DETAINED),  # the MN proves where it will be
     **{(State.CHECKING, cue): Step(None, State.GONE) for cue in _ENDS},
     **{(state, cue): Step(Order.REMOVE, State.GONE) for state in _STANDING for cue in _ENDS},
 }

@@ -57,6 +57,7 @@ class PaperKernel(KernelModel):
 
     fault: Code | None = None
     urgent = False
+    link = 1
 
     def check(self, session: Session, checked: Callable[[Code | None], None]) -> None:
         asyncio.get_running_loop().call_soon(checked, self.fault)

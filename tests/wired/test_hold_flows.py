@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from tunnel_lab import CN, NEW, OLD, ROUTER_A, Flow, TunnelLab, encapsulated, has, soon
+from tunnel_lab import CN, NEW, OLD, ROUTER_A, Flow, Ip, TunnelLab, encapsulated, has, soon
 from tunnel_lab import datagram as udp
 
 from mpa_hil.kernel.flow_filters import FlowFilter, Way
+from mpa_hil.kernel.node_tunnel import NodeTunnel
 from mpa_hil.kernel.router_tunnel import RouterTunnel
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces")
@@ -30,6 +31,22 @@ def waits(router: RouterTunnel, packets: int) -> bool:
     return router.backlog().packets == packets
 
 
+def away(lab: TunnelLab, address: Ip) -> NodeTunnel:
+    """The node's end, so that there is something to bind to."""
+    node = lab.node_end((address,))
+    with lab.inside_of("mn"):
+        node.create()
+    return node
+
+
+def captured(lab: TunnelLab, address: Ip, flows: tuple[FlowFilter, ...]) -> RouterTunnel:
+    """The router's."""
+    router = lab.router_end((address,), flows=flows)
+    with lab.inside_of("b"):
+        router.create()
+    return router
+
+
 def port(flow: Flow) -> int:
     number: int = flow.near.getsockname()[1]
     return number
@@ -41,6 +58,7 @@ def test_each_flow_its_own_way(lab: TunnelLab, version: int) -> None:
     on the next link all go the same way again, and nothing is left."""
     lab.plug_into("a")
     before = lab.kernel("b")
+    node = away(lab, NEW[version])
     flows = [Flow(lab, NEW[version]) for _ in range(5)]
     held, on, thrown, by_sender, other = flows
     chosen = (
@@ -50,9 +68,7 @@ def test_each_flow_its_own_way(lab: TunnelLab, version: int) -> None:
         FlowFilter(Way.TUNNEL, UDP, peer=CN[version], peer_port=by_sender.far.getsockname()[1]),
         FlowFilter(Way.NOWHERE, UDP, peer=NEW[version]),  # nobody's
     )
-    plan = {"flows": chosen}
-    router, node = lab.router_end((NEW[version],), **plan), lab.node_end((NEW[version],))
-    lab.create(router, node)
+    router = captured(lab, NEW[version], chosen)
     try:
         for flow in flows:
             flow.settle()
@@ -86,8 +102,8 @@ def test_inside_the_home_agents_tunnel(lab: TunnelLab, version: int) -> None:
         FlowFilter(Way.WAIT, UDP, own=home, peer=CN[version], peer_port=9),
         FlowFilter(Way.NOWHERE),
     )
-    router, node = lab.router_end((NEW[version],), flows=chosen), lab.node_end((NEW[version],))
-    lab.create(router, node)
+    node = away(lab, NEW[version])
+    router = captured(lab, NEW[version], chosen)
     inside = {4: 4, 6: 41}[version]
     via = lab.mac("core", "ra")
     try:
@@ -113,10 +129,10 @@ def test_inside_the_home_agents_tunnel(lab: TunnelLab, version: int) -> None:
 def test_copies(lab: TunnelLab) -> None:
     """A flow that goes both ways while another waits (R74)."""
     lab.plug_into("a")
+    node = away(lab, NEW[4])
     held, both = (Flow(lab, NEW[4]) for _ in range(2))
     chosen = (FlowFilter(Way.WAIT, UDP, own_port=port(held)), FlowFilter(Way.BOTH))
-    router, node = lab.router_end((NEW[4],), flows=chosen), lab.node_end((NEW[4],))
-    lab.create(router, node)
+    router = captured(lab, NEW[4], chosen)
     try:
         held.settle()
         both.settle()
