@@ -59,7 +59,7 @@ class Way:
     server: tuple[str, int]
     secret: bytes
     identifier: int = 0
-    timeout_s: float = 5.0
+    timeout_s: float = 60.0
 
     def ask(self, eap: bytes, identity: str, state: bytes | None) -> tuple[int, Attributes, bytes]:
         """One Access-Request and its answer, whose Message-Authenticator is checked."""

@@ -106,7 +106,7 @@ class Asker:
         """One request, to its outcome."""
         self._outcome = asyncio.get_running_loop().create_future()
         self._deliver(self.ports.request("mn", Ask(eap, identity.encode(), at)))
-        return await asyncio.wait_for(self._outcome, 20)
+        return await asyncio.wait_for(self._outcome, 60)
 
     async def authenticate(
         self,
@@ -144,7 +144,7 @@ class Asker:
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait for something among what was said."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not true():
                 self._more.clear()
                 await self._more.wait()

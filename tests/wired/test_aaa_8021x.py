@@ -41,7 +41,7 @@ async def ask(host: NamespaceHost, path: str, *requests: str) -> None:
     try:
         for request in requests:
             await channel.send(request.encode())
-            assert b"FAIL" not in await asyncio.wait_for(channel.receive(), 5), request
+            assert b"FAIL" not in await asyncio.wait_for(channel.receive(), 60), request
     finally:
         await channel.close()
 
@@ -77,8 +77,8 @@ def test_a_supplicant_is_let_in_by_the_authentication_server() -> None:
             *(f"SET_NETWORK 0 {key} {value}" for key, value in network.items()),
             "ENABLE_NETWORK 0",
         )
-        await mn.expect(lambda line: "CTRL-EVENT-EAP-SUCCESS" in line, what="EAP", timeout_s=20)
-        await port.expect(lambda line: "authenticated" in line, what="the port", timeout_s=10)
+        await mn.expect(lambda line: "CTRL-EVENT-EAP-SUCCESS" in line, what="EAP", timeout_s=60)
+        await port.expect(lambda line: "authenticated" in line, what="the port", timeout_s=60)
         await ask(hosts["ap"], PORT.control_path(hosts["ap"]), "PING")
 
     in_lab(scenario)
@@ -150,6 +150,6 @@ def test_deaths_are_noticed_and_named() -> None:
             watch = asyncio.create_task(service.watch())
             await service.daemon.signal(signal.SIGKILL)
             with pytest.raises(RemoteError, match=f"{service.where}: .* ended with signal 9"):
-                await asyncio.wait_for(watch, 5)
+                await asyncio.wait_for(watch, 60)
 
     in_lab(scenario)

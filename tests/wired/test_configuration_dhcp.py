@@ -123,7 +123,7 @@ def test_renewed_and_given_back(tmp_path: Path) -> None:
         assert again.configuration.address == first.configuration.address
         ended = await node.get(Ended, node.client.release(instant()))
         assert ended.confirmed
-        await server.expect(lambda line: "DHCPRELEASE" in line, what="a release", timeout_s=5)
+        await server.expect(lambda line: "DHCPRELEASE" in line, what="a release", timeout_s=60)
         await written(lab)
 
     in_lab(tmp_path, scenario)

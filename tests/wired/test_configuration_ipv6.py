@@ -79,7 +79,7 @@ def test_stateless_the_address_that_the_kernel_makes_after_the_move(tmp_path: Pa
 
 
 async def released(server: Service) -> None:
-    await server.expect(lambda line: "DHCPRELEASE" in line, what="a release", timeout_s=5)
+    await server.expect(lambda line: "DHCPRELEASE" in line, what="a release", timeout_s=60)
 
 
 def test_stateful_leased_given_again_and_given_back(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def pair() -> Iterator[RadioPair]:
         yield made
 
 
-async def notice_of(events: Subscription, kind: type[Notice], timeout_s: float = 10) -> Notice:
+async def notice_of(events: Subscription, kind: type[Notice], timeout_s: float = 60) -> Notice:
     async with asyncio.timeout(timeout_s):
         async for notice in events:
             if isinstance(notice, kind):
@@ -51,7 +51,7 @@ async def notice_of(events: Subscription, kind: type[Notice], timeout_s: float =
 async def authenticate(supplicant: Supplicant, pair: RadioPair) -> Event:
     with supplicant.control.subscribe() as events:
         await supplicant.select_network(await supplicant.add_network(pair.profile))
-        return await events.wait_for(lambda event: event.name == wpa_events.CONNECTED, 20)
+        return await events.wait_for(lambda event: event.name == wpa_events.CONNECTED, 60)
 
 
 def test_full_eap_tls_requests_and_events(pair: RadioPair) -> None:
@@ -136,7 +136,7 @@ def test_killed_daemon_that_returns_is_attached_again(pair: RadioPair) -> None:
                 assert returned.away_ns > 0
                 pair.start_hostapd()
                 await authenticate(Supplicant(control), pair)
-                await events.wait_for(lambda event: event.name == wpa_events.CONNECTED, 5)
+                await events.wait_for(lambda event: event.name == wpa_events.CONNECTED, 60)
 
     asyncio.run(run())
 

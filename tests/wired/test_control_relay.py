@@ -48,7 +48,7 @@ async def relay_in(folder: Path) -> AsyncIterator[tuple[RelayClient, asyncio.sub
     finally:
         await client.close()
         process.stdin.close()
-        await asyncio.wait_for(process.wait(), 5)
+        await asyncio.wait_for(process.wait(), 60)
 
 
 def test_requests_events_and_restart_through_the_relay(pair: RadioPair, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_requests_events_and_restart_through_the_relay(pair: RadioPair, tmp_path
             with control.subscribe() as events:
                 supplicant = Supplicant(control)
                 await supplicant.select_network(await supplicant.add_network(pair.profile))
-                await events.wait_for(lambda event: event.name == "CTRL-EVENT-CONNECTED", 20)
+                await events.wait_for(lambda event: event.name == "CTRL-EVENT-CONNECTED", 60)
                 assert (await supplicant.status()).completed
                 first.send_signal(signal.SIGKILL)
                 first.wait()

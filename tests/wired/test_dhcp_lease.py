@@ -181,7 +181,7 @@ def test_an_address_in_use_is_not_offered_when_the_server_checks(squatted: str) 
         await lab.hosts["printer"].run("ip", "address", "add", f"{squatted}/24", "dev", "eth0")
         await dhcp_server.start(lab.router, replace(ONLY_TWO, conflict_check=True))
         client = await dhcp_client.start(lab.mn, CLIENT)
-        lease = await dhcp_client.wait_bound(client, timeout_s=30)
+        lease = await dhcp_client.wait_bound(client, timeout_s=60)
         assert lease.address in {"10.93.0.100", "10.93.0.101"} - {squatted}
 
     in_lan(scenario, PRINTER)
@@ -197,7 +197,7 @@ def test_a_client_that_probes_declines_an_address_in_use() -> None:
             )
         server = await dhcp_server.start(lab.router, ONLY_TWO)
         client = await dhcp_client.start(lab.mn, replace(CLIENT, conflict_check=True))
-        await server.expect(lambda line: "DHCPDECLINE" in line, what="a decline", timeout_s=30)
+        await server.expect(lambda line: "DHCPDECLINE" in line, what="a decline", timeout_s=60)
         assert await lab.addresses() == ""
         said = [dhcp_client.parse_event(line) for line in (await client.log()).splitlines()]
         assert not any(event.bound for event in said if event)
@@ -311,7 +311,7 @@ def test_deaths_are_noticed_and_named() -> None:
             watch = asyncio.create_task(service.watch())
             await service.daemon.signal(signal.SIGKILL)
             with pytest.raises(RemoteError, match=f"{service.where}: .* ended with signal 9"):
-                await asyncio.wait_for(watch, 5)
+                await asyncio.wait_for(watch, 60)
         with pytest.raises(RemoteError, match="tcpdump-eth0 ended with signal 9"):
             await packets.stop()
 

@@ -67,7 +67,7 @@ class Server:
                 found.append(verdict)
             return bool(found)
 
-        await self.service.expect(wanted, what="a verdict", timeout_s=5)
+        await self.service.expect(wanted, what="a verdict", timeout_s=60)
         return found[0]
 
     def tls(self, **changes: object) -> TlsSettings:
@@ -235,7 +235,7 @@ def test_peers_that_the_server_refuses(version: Version) -> None:
         async with server(papers, max_version=version, crl=papers.ca.crl()) as home:
             revoked = (await home.try_(EapTls(home.tls()))).failure
             assert revoked.cause is Cause.REJECTED
-            await home.service.expect(lambda line: "revoked" in line, what="why", timeout_s=5)
+            await home.service.expect(lambda line: "revoked" in line, what="why", timeout_s=60)
             strange = home.tls(certificate=past.certificate, key=past.key)
             failure = (await home.try_(EapTls(strange))).failure
             assert failure.cause is Cause.REJECTED
@@ -258,7 +258,7 @@ def test_an_expired_peer_is_refused(version: Version) -> None:
         async with server(papers, max_version=version) as home:
             failure = (await home.try_(EapTls(home.tls()))).failure
             assert failure.cause is Cause.REJECTED
-            await home.service.expect(lambda line: "expired" in line, what="why", timeout_s=5)
+            await home.service.expect(lambda line: "expired" in line, what="why", timeout_s=60)
 
     asyncio.run(run())
 

@@ -36,12 +36,12 @@ LEASED = (
 )
 LINK = IPv6Network("2001:db8:1::/64")
 USED = ("mn", "a1", "A-router", "core", "cn-router", "cn", "home-agent", "home-aaa", "A-aaa")
-BOUND_S = 20.0
+BOUND_S = 60.0
 CLIENT = DhcpClientConfig(plan.RADIO, conflict_check=False, versions="6")
 KNOCK = """
 import socket, sys
 door = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-door.settimeout(5)
+door.settimeout(30)
 try:
     door.connect((sys.argv[1], 9))
 except ConnectionRefusedError:

@@ -324,10 +324,11 @@ def test_an_acceptance_without_a_good_message_authenticator_is_none(kind: str) -
                 await asyncio.get_running_loop().create_datagram_endpoint(
                     lambda: forger, local_addr=("10.93.1.2", 1812)
                 )
+                there.set()
                 await done.wait()
 
             async def work() -> None:
-                async with Asker(settings(ONE, duration_s=2.0)) as asker:
+                async with Asker(settings(ONE, duration_s=4.0)) as asker:
                     outcome = await asker.ask(IDENTITY_RESPONSE, IDENTITY)
                     assert isinstance(outcome, Unreachable)
                     dropped = [o for o in asker.told if isinstance(o, Discarded)]
@@ -335,10 +336,10 @@ def test_an_acceptance_without_a_good_message_authenticator_is_none(kind: str) -
                     assert all(o.security and "Message-Auth" in o.reason for o in dropped)
 
             forger = Forger(kind)
-            done = ThreadEvent()
+            there, done = ThreadEvent(), ThreadEvent()
             forging = asyncio.create_task(inside(hosts["one"], forge))
-            await asyncio.sleep(0.2)
             try:
+                await there.wait()
                 await inside(hosts["aa"], work)
             finally:
                 done.set()
