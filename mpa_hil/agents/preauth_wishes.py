@@ -46,7 +46,7 @@ class WishBox:
     def receive(self) -> None:
         """Take what has come; whatever is no wish is dropped."""
         for datagram in datagrams(self.socket):
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 command = json.loads(datagram)
                 if isinstance(command, dict) and command.get("cmd") in COMMANDS:
                     self._on_command(command)

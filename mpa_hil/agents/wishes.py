@@ -72,7 +72,7 @@ class Wishes:
     def receive(self) -> None:
         """Take what has come."""
         for datagram in datagrams(self.socket):
-            with contextlib.suppress(ValueError, TypeError):
+            with contextlib.suppress(ValueError, TypeError, RecursionError):
                 said = Told(**json.loads(datagram))
                 self._on_told(said)
 
