@@ -150,7 +150,8 @@ async def _prepare(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, wanted: 
     elif isinstance(chosen, MpaLevel1):
         await lab.prepare(wanted.new, chosen)
         if isinstance(chosen, MpaLevel2):
-            await lab.prepare_handover(wanted.new, chosen, hold=spec.kind != "control")
+            hold = spec.kind != "control"
+            await lab.prepare_handover(wanted.new, chosen, origin=wanted.old, hold=hold)
 
 
 async def _finish(node: Agent, since: int) -> None:

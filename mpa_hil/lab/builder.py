@@ -174,10 +174,12 @@ class Lab:
         assert self.preparing is not None
         await self.preparing.prepare(ap, options)
 
-    async def prepare_handover(self, ap: str, options: MpaLevel2, *, hold: bool) -> None:
+    async def prepare_handover(
+        self, ap: str, options: MpaLevel2, *, origin: str, hold: bool
+    ) -> None:
         """Make a handover ready (`Preparing.prepare_handover`)."""
         assert self.preparing is not None
-        await self.preparing.prepare_handover(ap, options, hold=hold)
+        await self.preparing.prepare_handover(ap, options, origin=origin, hold=hold)
 
     def frequency_mhz(self, ap: str) -> int:
         """Where the MN believes an access point to be."""

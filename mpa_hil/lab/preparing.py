@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from mpa_hil.discovery import wire
 from mpa_hil.discovery.description import CandidateNetwork
-from mpa_hil.lab import mpa_servers, neighbourhood
+from mpa_hil.lab import holding, mpa_servers, neighbourhood
 from mpa_hil.lab.agents import Agent, Event
-from mpa_hil.scenario import Mpa, MpaLevel1, MpaLevel2, Scenario
+from mpa_hil.scenario import Domain, Mpa, MpaLevel1, MpaLevel2, Scenario
 from radios.errors import RemoteError
 
 BOUND_S = 60.0
@@ -39,6 +39,8 @@ class Preparing:
     discovery: Agent | None = None
     frequencies_mhz: dict[str, int] = field(default_factory=dict)
     """Of access points that were discovered in this run, as they were told."""
+    _known: set[str] = field(default_factory=set)
+    """Realms that the MN has an MPA-SA with, in this run."""
     _control: str = ""
     _since: int = 0
 
@@ -55,6 +57,7 @@ class Preparing:
         """
         self._control, self._since = control, since
         self.frequencies_mhz.clear()
+        self._known.clear()
         await _ask(self.preauthentication, "open", "preauth.opened", control=control)
 
     async def close(self, timeout_s: float) -> None:
@@ -75,8 +78,13 @@ class Preparing:
             octets, realm = mpa_servers.described(self.scenario, domain), domain.realm.lower()
         await self._authenticate(octets, realm, options.deadline_s)
 
-    async def prepare_handover(self, ap: str, options: MpaLevel2, *, hold: bool) -> None:
+    async def prepare_handover(
+        self, ap: str, options: MpaLevel2, *, origin: str, hold: bool
+    ) -> None:
         """Take the handover to an access point as far as the scheme does ahead of the switch.
+
+        Args:
+            origin: the access point that the MN is on.
 
         Raises:
             RemoteError: it did not get that far; says why.
@@ -91,17 +99,21 @@ class Preparing:
             "level": 2,
         }
         if isinstance(options, Mpa):
-            wanted |= {
-                "level": 3,
-                "hold": options.hold if hold else "off",
-                "protection": options.protection,
-                "hold_limit_octets": options.hold_limit_octets,
-                "hold_limit_ms": options.hold_limit_ms,
-            }
+            wanted |= {"level": 3, "protection": options.protection}
+        left = self.scenario.domain_of(origin)
+        wanted |= holding.command(self.scenario, options, left) if hold else {"hold": "off"}
+        if "old_realm" in wanted:
+            await self._know(left, options.deadline_s)
         ready = await _ask(self.mobile_node, "prepare", "handover.ready", HANDOVER_S, **wanted)
         if ready["level"] != wanted["level"]:
             what = f"only level {ready['level']} of C.4 was reached: {ready['cause']}"
             raise RemoteError(what, where=domain.realm)
+
+    async def _know(self, domain: Domain, deadline_s: float) -> None:
+        """Have an MPA-SA with a network that the MN is in, for a key towards its access router."""
+        if domain.realm.lower() not in self._known:
+            octets = mpa_servers.described(self.scenario, domain)
+            await self._authenticate(octets, domain.realm.lower(), deadline_s)
 
     async def _discover(self, options: MpaLevel1) -> str:
         """Ask for candidate networks, as the scheme has it; their descriptions, the best first."""
@@ -163,6 +175,7 @@ class Preparing:
     async def _authenticate(self, octets: str, realm: str, deadline_s: float) -> None:
         """Prepare networks, and wait for one of them."""
         agent = self.preauthentication
+        self._known.add(realm)
         since = agent.count
         await agent.command("prepare", networks=octets, deadline_s=deadline_s, hold_s=HOLD_S)
         ended = await agent.expect(

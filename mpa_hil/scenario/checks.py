@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mpa_hil.traffic.codecs import CODECS
+from mpa_hil.tunnel.flows import MAX_FLOWS
 
 from . import (
     checks_comparison,
@@ -70,6 +71,13 @@ def _flows(scenario: Scenario) -> Iterator[Problem]:
         )
     for flow in scenario.flows:
         yield from _flow(f"flow.{flow.name}", flow)
+    chosen = [flow for flow in scenario.flows if flow.hold is not None]
+    if sum(flow.count for flow in chosen) >= MAX_FLOWS:
+        yield Problem(
+            f"flow.{chosen[-1].name}.hold",
+            f"{sum(flow.count for flow in chosen)} streams have a place of their own",
+            f"fewer than {MAX_FLOWS}: leave out what is as the scheme has it",
+        )
     yield from repeated(((f"flow.{f.name}.name", f.name) for f in scenario.flows), "flow name")
 
 

@@ -123,6 +123,13 @@ class Flow(Table, frozen=True, kw_only=True):
     ] = None
     direction: Annotated[Direction, Meta(description="downlink is from the CN to the MN")] = "both"
     count: Annotated[int, Meta(description="how many such streams at once", ge=1, le=100)] = 1
+    hold: Annotated[
+        Literal["next", "old", "bicast", "off"] | None,
+        Meta(
+            description="where its packets towards the MN wait in `mpa`, if not where the scheme"
+            " says; off: they are lost rather than late"
+        ),
+    ] = None
     rate_mbit: Annotated[
         Annotated[float, Meta(gt=0, le=1000)] | None,
         Meta(description="for tcp: rate that the CN's kernel paces itself to; left out: 4"),

@@ -100,6 +100,25 @@ class MpaLevel1(ReactiveTuned, frozen=True, forbid_unknown_fields=True, kw_only=
 class MpaLevel2(MpaLevel1, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """RFC 6252 C.4, level 2: authenticated and configured ahead; binding after the switch."""
 
+    hold: Annotated[
+        Literal["old", "off"],
+        Meta(
+            description="have the router that is left hold what comes for the old address, and"
+            " forward it to the new one; it takes an MPA-SA with that network too"
+        ),
+    ] = "off"
+    hold_limit_octets: Annotated[
+        int,
+        Meta(description="most octets held; what is more is dropped", ge=2000, le=1 << 30),
+    ] = 1 << 20
+    hold_limit_packets: Annotated[
+        int,
+        Meta(description="most packets held; what is more is dropped", ge=1, le=1 << 20),
+    ] = 2048
+    hold_limit_ms: Annotated[
+        int, Meta(description="nothing is held for longer", ge=10, le=60_000)
+    ] = 2000
+
 
 class Mpa(MpaLevel2, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """RFC 6252 s6.3, all six steps (C.4, level 3): bound ahead too, over a tunnel to the next
@@ -110,16 +129,20 @@ class Mpa(MpaLevel2, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Meta(description="of the tunnel to the next router, with keys from the MN-AR key"),
     ] = "esp"
     hold: Annotated[
-        Literal["next", "off"],
-        Meta(description="where packets wait while the link switches: at the next router, or lost"),
-    ] = "next"
-    hold_limit_octets: Annotated[
-        int,
-        Meta(description="most octets held; what is more is dropped", ge=2000, le=1 << 30),
-    ] = 1 << 20
-    hold_limit_ms: Annotated[
-        int, Meta(description="nothing is held for longer", ge=10, le=60_000)
-    ] = 2000
+        Literal["next", "old", "both", "off"],
+        Meta(
+            description="where packets wait while the link switches: at the next router; at the"
+            " one that is left, which forwards them; what is bound for the new address at the"
+            " next and all else at the old; or nowhere"
+        ),
+    ] = "next"  # type: ignore[assignment]  # more places, since there is a tunnel
+    bicast: Annotated[
+        bool,
+        Meta(
+            description="instead of holding, the next router sends to both places: into the tunnel"
+            " and onto its link; what comes twice is counted as duplicated"
+        ),
+    ] = False
     route_optimisation: Annotated[
         bool,
         Meta(

@@ -63,7 +63,8 @@ class FakeLab:
     async def prepare(self, ap: str, chosen: object) -> None:
         self.told.append(f"authenticate {ap}")
 
-    async def prepare_handover(self, ap: str, chosen: object, *, hold: bool) -> None:
+    async def prepare_handover(self, ap: str, chosen: object, *, origin: str, hold: bool) -> None:
+        assert origin != ap
         self.told.append(f"prepare {ap}{'' if hold else ' unheld'}")
 
     def frequency_mhz(self, ap: str) -> int:
