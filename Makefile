@@ -3,7 +3,7 @@
 .POSIX:
 .SUFFIXES:
 .PHONY: help setup setup-test demo test check test-pure test-fuzz test-wired test-lab test-radio \
-	fuzz campaign bench-aa bench-tunnel clean
+	fuzz campaign bench-aa bench-tunnel bench-policy clean
 
 PYTHON = python3
 TIERS = .venv/bin/python -m tests.tiers
@@ -19,6 +19,7 @@ help:
 	@echo 'make test-radio  on real radios: MPA_HIL_RADIOS="wlan1 wlan2" make test-radio'
 	@echo 'make bench-aa    the authentication agent beside FreeRADIUS: rate, latency, memory'
 	@echo 'make bench-tunnel  handover tunnels, plain, ESP, WireGuard: throughput, latency, a thousand'
+	@echo 'make bench-policy  what a decision costs, beside a thousand candidates too'
 	@echo 'make clean       remove .venv/ and caches in this folder; runs/ stays'
 
 setup:
@@ -53,6 +54,9 @@ bench-aa: setup-test
 
 bench-tunnel: setup-test
 	@mkdir -p runs && .venv/bin/python -m tests.bench.tunnel --output runs/bench-tunnel.json
+
+bench-policy: setup-test
+	@mkdir -p runs && .venv/bin/python -m tests.bench.policy --output runs/bench-policy.json
 
 test-wired: setup-test
 	@$(TIERS) wired
