@@ -30,9 +30,9 @@ Commands, one after the other, each answered by an event:
 SSID in hexadecimal digits; the credentials are the node's own (`eap_tls`).
 
 `prepare` goes through the steps of RFC 6252 s6.3 as far as `level` (1 to 3) says; `ca` and `ar` are
-"ADDRESS PORT". With it go minimum, hold (next, off), protection (esp, plain, wireguard), bicast,
-hold_limit_ms and hold_limit_octets; see `agents.moving`. `arm` then moves by that handover, which
-ends in `handover.finished`.
+"ADDRESS PORT". With it go minimum, protection (esp, plain, wireguard), bicast, and what
+`agents.hold_fields` has about holding. `arm` then moves by that handover, which ends in
+`handover.finished`.
 
 `pilot` has a policy decide what is prepared, and when the node moves where; see
 `agents.pilot_config` and docs/pilot.md. `land` waits for the end of a switch.

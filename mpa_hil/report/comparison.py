@@ -151,7 +151,7 @@ def _arriving(run: Run) -> dict[str, float | None]:
 
 def _buffering(run: Run) -> dict[str, float | None]:
     """What was held for the MN; nothing in a run in which nothing was."""
-    hold = run.hold.get("downlink")
+    hold = run.hold.get("downlink") or run.hold.get("old")
     if hold is None:
         return {}
     return {

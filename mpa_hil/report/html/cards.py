@@ -82,13 +82,16 @@ def _card(name: str, scheme: Scheme) -> Markup:
 def _extras(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """What only some labs and schemes have."""
     found = []
-    for way, name in (("downlink", "held down"), ("uplink", "held up")):
+    places = ("downlink", "held down"), ("old", "held at the old router"), ("uplink", "held up")
+    for way, name in places:
         held = [run.hold[way] for run in runs if way in run.hold]
         if held:
             took = ms(median([one.ms for one in held]))
             packets = count(median([one.packets for one in held]))
             many = "" if packets == "0" else f"{packets} packets, "
-            found.append((name, f"{many}{took} ms"))
+            most = max(one.dropped for one in held)
+            lost = f", {most} too many" if most else ""
+            found.append((name, f"{many}{took} ms{lost}"))
     stalls = [one.stall_ms for run in runs for one in run.transfers.values()]
     if stalls:
         found.append(("download stall", f"{ms(median(stalls))} ms"))
