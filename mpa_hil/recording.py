@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import math
 import socket
 import sys
 from collections import Counter
@@ -107,7 +108,10 @@ def live(
     from mpa_hil.observing import observe
 
     settings = Settings(
-        poll_ms=poll_ms, background=scan_ms is not None, hole_ms_per_s=scan_ms or 0.0
+        poll_ms=poll_ms,
+        background=scan_ms is not None,
+        hole_ms_per_s=scan_ms or 0.0,
+        calm_db=math.inf,  # whoever records wants all of them
     )
     here = control.name if interface is None and _is_here(control.name) else interface or ""
     writer = Writer(out, trace.Header(note=note or f"live, {control.name}"))

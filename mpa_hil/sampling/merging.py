@@ -16,6 +16,8 @@ WEAKEST_DBM = -110
 """Weaker, nothing can have been received."""
 UNHEARD_DBM = -100.0
 """Told of an access point that looks at its channel do not find: no more than that arrives."""
+USUAL_NOISE_DBM = -92.0
+"""Thermal noise in 20 MHz, -101 dBm, and a receiver's own 9 dB."""
 _NOISE_DBM = range(-110, -55)
 """Outside of it a driver's noise is a constant or a mistake."""
 _NOISE_KEPT_NS = 60_000_000_000
@@ -48,6 +50,13 @@ class Merger:
         """When it was last heard; None: never."""
         last = self._last.get(ap)
         return None if last is None else last.t_ns
+
+    def snr_db(self, ap: str) -> float | None:
+        """Its last signal over the noise, the usual one where none is known; None: never heard."""
+        last = self._last.get(ap)
+        if last is None or last.signal_dbm is None:
+            return None
+        return last.signal_dbm - (USUAL_NOISE_DBM if last.noise_dbm is None else last.noise_dbm)
 
     def add(self, reading: SignalSample) -> Sample | None:
         """A reading as a sample; None: it says nothing new."""

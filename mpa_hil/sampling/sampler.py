@@ -257,7 +257,9 @@ class Sampling:
             return None  # whoever has no link scans by itself
         if self._wish is not None:
             return self._plan(self._wish.frequency_mhz, 0, asked=True)
-        if not self._settings.background:
+        here_db = self._merger.snr_db(self._serving)
+        calm = here_db is not None and here_db >= self._settings.calm_db
+        if calm or not self._settings.background:
             return None
         stale_ns = int(self._settings.stale_s * NS_PER_S)
         look_ns = int(self._settings.look_s * NS_PER_S)

@@ -30,6 +30,8 @@ class Settings:
         noise_s: between two questions for the noise floor, which the kernel's station entry lacks.
         beacons_missed: beacons in a row that did not come, before it is told.
         background: look for candidates without being asked.
+        calm_db: nor then while the present access point is heard so far above the noise: nobody
+            wants to leave it.
     """
 
     poll_ms: int = 200
@@ -45,3 +47,4 @@ class Settings:
     noise_s: float = 10.0
     beacons_missed: int = 4
     background: bool = True
+    calm_db: float = 35.0

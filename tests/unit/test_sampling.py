@@ -269,6 +269,18 @@ class TestSampler:
         lazy.run(61)
         assert len(lazy.looks) == 2 * 3
 
+    def test_who_is_heard_well_is_not_left_and_nobody_looked_for(self) -> None:
+        radio = on_a(Settings(calm_db=35))
+        radio.do(radio.machine.read(reading(0, dbm=-57)))
+        radio.run(60)
+        assert not radio.looks
+        radio.do(radio.machine.want(2437, "", radio.now_ns))
+        radio.run(1)
+        assert [look.asked for _, look in radio.looks] == [True]
+        radio.do(radio.machine.read(reading(radio.now_ns, dbm=-58)))
+        radio.run(5)
+        assert [look.asked for _, look in radio.looks] == [True, False]
+
     def test_never_within_the_guard_time(self) -> None:
         radio = on_a(Settings(guard_ms=1000))
         radio.run(0.99)
