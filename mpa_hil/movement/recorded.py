@@ -16,6 +16,8 @@ COLUMNS = ("t_s", "ap", "signal_dbm")
 WEAKEST_DBM, STRONGEST_DBM = -110.0, 0.0
 """What a reading is cut to: below nothing is received, and above it a receiver says nonsense."""
 LONGEST_S = 86_400.0
+_LINE_MOST = 10_000
+"""Characters; a longer line is passed over."""
 
 
 class BadTrace(ValueError):
@@ -45,7 +47,7 @@ def read_csv(text: str) -> Iterator[Reading]:
     Raises:
         BadTrace: with the line.
     """
-    rows = csv.reader(text.splitlines())
+    rows = csv.reader(line for line in text.splitlines() if len(line) <= _LINE_MOST)
     heading = [name.strip() for name in next(rows, [])]
     if not set(COLUMNS) <= set(heading):
         missing = [name for name in COLUMNS if name not in heading]

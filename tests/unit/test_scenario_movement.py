@@ -227,6 +227,10 @@ class TestRecorded:
         text = "signal_dbm, x, t_s, ap\n-50,?,1,a1\n\n,?,2,a1\n-60.5,?,3,a1\n"
         assert list(read_csv(text)) == [Reading(1, "a1", -50), Reading(3, "a1", -60.5)]
 
+    def test_an_endless_line_is_passed_over(self) -> None:
+        text = f"t_s,ap,signal_dbm\n{'9' * 200_000},a1,-50\n2,a1,-60\n"
+        assert list(read_csv(text)) == [Reading(2, "a1", -60)]
+
     def test_by_name_or_bssid_from_its_own_beginning(self) -> None:
         readings = [Reading(7, "02:AA", -40), Reading(5, "B1", -50), Reading(6, "other", -1)]
         found = points(readings, {"02:aa": "a1", "b1": "b1"})
