@@ -85,6 +85,8 @@ class Conductor:
         self._parked: set[str] = set()
         """Had the radio, and the node is elsewhere, or nowhere: how they end depends on where the
         next one ends. The home agent may know their address."""
+        self._eap_seen = self._eap = False
+        """An EAP run since the node left; and whether there was one when it landed."""
         self._told: dict[str, tuple[int, bool, bool]] = {}
         self._keys: set[str] = set()
         """Targets whose keys were left to their own time limit."""
@@ -113,6 +115,7 @@ class Conductor:
         if event in _NOT_JOINED and self._try_until_ns is not None and target in ("", self._tried):
             self._give_up_trying(now_ns, event.value)
         elif target:
+            self._eap_seen = self._eap_seen or event is Event.EAP_STARTED
             self._feed(target, event, now_ns, cause)
         return self._settle(now_ns)
 
@@ -120,7 +123,7 @@ class Conductor:
         """The radio is on an access point, wanted or not."""
         self._try_until_ns = None
         if self.owner == ap:
-            self._feed(ap, Event.PORT_OPEN, now_ns)
+            self._land(ap, now_ns)
         elif ap == self.here:
             back, self.linked = not self.linked, True
             if back and not self.owner:
@@ -234,7 +237,7 @@ class Conductor:
             return
         machine = self.machines.get(target) or self._begin(target, Level.REACTIVE, now_ns)
         self._try_until_ns = None
-        self._waiting_bind = ""
+        self._waiting_bind, self._eap_seen = "", False
         self._retired.discard(target)
         self.owner = target
         if not self.linked:
@@ -271,6 +274,11 @@ class Conductor:
         self.owner = ap
         self._retired.discard(ap)
         self._parked.discard(ap)
+        self._land(ap, now_ns)
+
+    def _land(self, ap: str, now_ns: int) -> None:
+        keys = self.machines[ap].level >= Level.AUTHENTICATED or ap in self._keys
+        self._eap, self._eap_seen = self._eap_seen or not keys, False
         self._feed(ap, Event.PORT_OPEN, now_ns)
 
     def _unpark(self, now_ns: int) -> None:
@@ -337,9 +345,7 @@ class Conductor:
             if old != target:
                 self._keys.add(old)
             self._retire_but(target, now_ns)
-            self._out.append(
-                say.Attached(now_ns, target, full_authentication=end.level == Level.REACTIVE)
-            )
+            self._out.append(say.Attached(now_ns, target, full_authentication=self._eap))
             return
         raised = self._raised.pop(target, None)
         self._retired.discard(target)
@@ -379,12 +385,7 @@ class Conductor:
     def _hold(self, target: str, now_ns: int) -> None:
         """Tell the policy what is held there, if it is not what it was told last."""
         machine = self.machines.get(target)
-        if (
-            target == self.here
-            or target == self.owner
-            or target in self._retired
-            or target in self._parked
-        ):
+        if target in (self.here, self.owner, *self._retired, *self._parked):
             return
         level, under_way, tunnel = int(target in self._keys), False, False
         if machine is not None and machine.state not in UNTIMED:

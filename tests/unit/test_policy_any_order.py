@@ -47,6 +47,7 @@ class AnyPolicy(RuleBasedStateMachine):
     def begin(self, options: Options) -> None:
         self.conductor = Conductor("a1", options)
         self.now_ns = 1000 * S
+        self.owner = ""
         self.asked: list[tuple[str, Action]] = []
         self.radio = "a1"
         self.there = dict.fromkeys(APS, True)
@@ -57,12 +58,18 @@ class AnyPolicy(RuleBasedStateMachine):
     # --- the conductor's surroundings
 
     def carry_out(self, outputs: Outputs) -> None:
+        owners = {self.owner, self.conductor.owner}
+        self.owner = self.conductor.owner
         for output in outputs:
             if not isinstance(output, Carry):
                 self.told.append(output)  # type: ignore[arg-type]
                 continue
             target, action = output.target, output.action
             kind = type(action)
+            if kind in (act.ReturnToOld, act.TurnUplink, act.TurnBack, act.Leave):
+                assert target in {"", *owners} or self.conductor.here == target
+            if kind in BINDING and "" not in owners:
+                assert target in owners, "the binding goes with the radio"
             gone = REPLACES.get(kind, ())
             self.asked = [
                 (whose, each)
@@ -122,6 +129,16 @@ class AnyPolicy(RuleBasedStateMachine):
     def yes(self, data: st.DataObject) -> None:
         asked = data.draw(st.sampled_from(self.asked))
         if self.possible(*asked):
+            self.asked.remove(asked)
+            self.yes_to(*asked)
+
+    @precondition(lambda self: self.asked)
+    @rule()
+    def all_say_yes(self) -> None:
+        for _ in range(8):
+            asked = next((each for each in self.asked if self.possible(*each)), None)
+            if asked is None:
+                break
             self.asked.remove(asked)
             self.yes_to(*asked)
 
@@ -191,6 +208,15 @@ class AnyPolicy(RuleBasedStateMachine):
             if machine.state in (State.SWITCHING, State.RETURNING, State.SEEKING)
         }
         assert moving <= {owner} | self.conductor._parked
+
+    @invariant()
+    def one_at_a_time_is_bound_ahead(self) -> None:
+        bound = [
+            target
+            for target, machine in self.conductor.machines.items()
+            if machine.state in (State.BINDING, State.BOUND)
+        ]
+        assert len(bound) <= 1
 
     @invariant()
     def nothing_is_prepared_where_the_node_is(self) -> None:

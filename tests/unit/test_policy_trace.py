@@ -141,6 +141,8 @@ def test_a_decision_comes_back(decision: Decision, t_ns: int) -> None:
         (b'{"kind":"tick","t_ns":1.5}', "1.5 will not do", "tick.t_ns"),
         (b'{"kind":"tick","t_ns":1,"x":2}', "unknown field", "tick.x"),
         (b'{"kind":"sample","t_ns":1,"ap":"a","signal_dbm":NaN}', "nan will not do", ".signal_dbm"),
+        (b'{"kind":"sample","t_ns":1,"ap":"a","signal_dbm":"x"}', "'x' will not do", ".signal_dbm"),
+        (b'{"kind":"sample","t_ns":1,"ap":7,"signal_dbm":1}', "7 will not do", "sample.ap"),
         (b'{"kind":"measured","t_ns":1,"part":"tea","took_ns":1}', "'tea' will not do", ".part"),
         (b'{"kind":"candidate","t_ns":1,"candidate":3}', "3 is not a candidate", ""),
         (b'{"kind":"decided","decision":"switch"}', "without a time", "t_ns"),
