@@ -12,8 +12,16 @@ from mpa_hil.agents.handover_ahead import Self, Target
 from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Event, PhaseMark
 from mpa_hil.handover.machine import Handover
+from mpa_hil.handover.states import State
 from mpa_hil.mobility.interface import Address
 from radios.errors import MpaError
+
+
+_IN_FLIGHT_S = 0.3
+"""What was sent through a tunnel still comes for so long after the home agent has taken the old
+address again."""
+_FREE_AGAIN_S = 0.05
+_FREE_TRIES = 40
 
 
 class Crew(Protocol):
@@ -53,7 +61,7 @@ class Limb(HandoverShell):
         self._crew = crew
         self._machine = machine
         self._over = False
-        self._tunnel_asked = False
+        self._tunnel_asked = self._making = False
         self._acts[do.ForgetKeys] = self._forget_keys
 
     @property
@@ -64,7 +72,7 @@ class Limb(HandoverShell):
     @property
     def tunnelling(self) -> bool:
         """Whether its tunnel stands, or is being made."""
-        return self._pht is not None or self._tunnel_asked
+        return self._pht is not None or self._making
 
     @property
     def holds(self) -> bool:
@@ -100,7 +108,7 @@ class Limb(HandoverShell):
     def end(self) -> None:
         """Be done; what peers hold was given back, or is left to their time limits."""
         self._over = True
-        self._tunnel_asked = False
+        self._tunnel_asked = self._making = False
         self._queue.cancel()
         if not self._settled:
             self._remove_tunnel()
@@ -110,7 +118,7 @@ class Limb(HandoverShell):
     async def vacate(self) -> None:
         """See `HandoverShell`."""
         self._over = True
-        self._tunnel_asked = False
+        self._tunnel_asked = self._making = False
         await super().vacate()
 
     def _arm(self) -> None:
@@ -134,15 +142,34 @@ class Limb(HandoverShell):
             self._failed(action, error)
 
     def _create_tunnel(self, action: do.CreateTunnel) -> None:
-        if self._crew.has_tunnel(self.target.network):
-            self.later(Event.TUNNEL_REFUSED, "another network's tunnel stands")
-            return
         self._tunnel_asked = True
-        super()._create_tunnel(action)
+        self._create_in_turn(action, _FREE_TRIES)
+
+    def _create_in_turn(self, action: do.CreateTunnel, tries: int) -> None:
+        """Another network's tunnel may be about to go."""
+        if self._over or not self._tunnel_asked:
+            return
+        if not self._crew.has_tunnel(self.target.network):
+            self._making = True
+            super()._create_tunnel(action)
+        elif tries:
+            again = self._create_in_turn
+            self._loop.call_later(_FREE_AGAIN_S, again, action, tries - 1)
+        else:
+            self._tunnel_asked = False
+            self.feed(Event.TUNNEL_REFUSED, "another network's tunnel stands")
 
     def _delete_tunnel(self, action: do.DeleteTunnel) -> None:
-        self._tunnel_asked = False
-        super()._delete_tunnel(action)
+        standing = self._pht is not None
+        self._tunnel_asked = self._making = False
+        if standing and self._machine.state is State.CLEARING:
+            self._loop.call_later(_IN_FLIGHT_S, self._delete_late, action)
+        else:
+            super()._delete_tunnel(action)
+
+    def _delete_late(self, action: do.DeleteTunnel) -> None:
+        if not self._over:
+            super()._delete_tunnel(action)
 
     def _prepare_switch(self, action: do.PrepareSwitch) -> None:
         gc.collect()

@@ -48,7 +48,7 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     """A run of one scheme begins, on a fresh lab."""
 
     kind: Annotated[
-        Literal["handover", "null", "control", "fault"],
+        Literal["handover", "null", "control", "fault", "policy"],
         Meta(
             description="a handover, a run without a switch, one without holding, or one in which"
             " something goes wrong"
