@@ -16,7 +16,6 @@ from mpa_hil.handover.states import State
 from mpa_hil.mobility.interface import Address
 from radios.errors import MpaError
 
-
 _IN_FLIGHT_S = 0.3
 """What was sent through a tunnel still comes for so long after the home agent has taken the old
 address again."""
