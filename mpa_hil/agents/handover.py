@@ -291,7 +291,8 @@ class HandoverShell(AheadSteps):
         else:
             self._settling = True
             step = partial(self._settle_tunnel, self._pht)
-            self._loop.call_later(_CALM_S, self._again, step, self._has_settled)
+            calm_s = max(_CALM_S, self._old_side.patience_s)
+            self._loop.call_later(calm_s, self._again, step, self._has_settled)
 
     def _settle_tunnel(self, pht: NodeTunnel) -> bool:
         return not self._queue.waiting and pht.settle()

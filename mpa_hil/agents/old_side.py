@@ -36,6 +36,11 @@ class OldSide:
         """Packets may still come by it."""
         return self._detention is not None and self._detention.forwarding
 
+    @property
+    def patience_s(self) -> float:
+        """How long what it forwards may still be on its way."""
+        return _FORWARD_S if self.forwarding else 0.0
+
     def stage(self, new: Address | None, tunnelled: bool, staged: Callable[[], None]) -> None:
         """Have it ready to hold, before the switch; `staged` is told when it is, or cannot be had.
 
@@ -97,8 +102,7 @@ class OldSide:
     async def part(self) -> None:
         """The node lives on the new link: wait until nothing comes by the old one any more."""
         forwarded = self.forwarding
-        if forwarded:
-            await asyncio.sleep(_FORWARD_S)
+        await asyncio.sleep(self.patience_s)
         await self.close()
         if forwarded:
             self._own.layer3.retire(self._old)
