@@ -143,11 +143,9 @@ class Pilot:
 
     def radio(self, event: Event) -> None:
         """Something happened to the radio while it is being moved."""
-        owner = self._conductor.owner
         if event is Event.EAP_STARTED:
             self._eap = True
-        if owner:
-            self.feed(owner, event)
+        self.feed(self._conductor.owner, event)
 
     def through(self) -> None:
         """Packets pass on the new link."""
@@ -155,11 +153,7 @@ class Pilot:
 
     def port_open(self, ap: str) -> None:
         """The radio is on an access point."""
-        linked, here = self._conductor.linked, self._conductor.here
-        now_ns = self._hands.now_ns()
-        self._work.extend(self._conductor.port_open(ap, now_ns))
-        if ap == here and not linked and not self._conductor.owner:
-            self._work.append(say.Attached(now_ns, ap))
+        self._work.extend(self._conductor.port_open(ap, self._hands.now_ns()))
         self._run()
 
     def disconnected(self, ap: str) -> None:

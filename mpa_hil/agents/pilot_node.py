@@ -19,6 +19,7 @@ from mpa_hil.agents.sampling import Sampler
 from mpa_hil.agents.stdio import Console
 from mpa_hil.agents.tick import align
 from mpa_hil.agents.wishes import Told, Wishes
+from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Action
 from mpa_hil.policy.settings import told as settings_told
 from mpa_hil.sampling.settings import Settings
@@ -232,7 +233,9 @@ class Piloting:
 
     def carry(self, target: str, action: Action) -> None:
         """See `Hands`."""
-        if not target:
+        if not target and isinstance(action, do.ReturnToOld) and self._pilot is not None:
+            self._node.join(self._pilot.here)
+        elif not target:
             self._link.seek(self._link.names)
         elif self._crew is not None:
             self._crew.carry(target, action)

@@ -107,6 +107,9 @@ class World:
         match action:
             case do.SelectNetwork():
                 self.late.append(lambda: self.join(target))
+            case do.SeekAny():
+                found = [ap for ap, there in self.there.items() if there]
+                self.late += [lambda: self.join(found[0])] if found else []
             case do.ReturnToOld():
                 self.late.append(lambda: self.join(self.pilot.here))
             case _:

@@ -163,7 +163,7 @@ def test_a_link_that_comes_back_is_told() -> None:
 def test_nobody_is_there_and_somebody_appears() -> None:
     world = World()
     world.decide(prepare("b1", 1))
-    world.there.update(a1=False, b1=False)
+    world.there.update(a1=False, b1=False, c1=False)
     world.decide(Switch("b1", rule="r"))
     world.run()
     assert world.script.last(say.LinkLost).ap == "a1"
