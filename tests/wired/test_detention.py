@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network n
 
 HERE, THERE = NEW[4], OLD[4]
 """The node lives at b, and goes to a."""
-WAY = ("10.9.0.0/24", "via", "10.2.0.1")
+WAY = ("10.0.0.0/8", "via", "10.2.0.1")
 PATIENCE_S = 20.0
 
 
@@ -77,10 +77,10 @@ def inside(lab: AccessRouterLab, work: Callable[[Detention], Coroutine[Any, Any,
             await work(made)
         finally:
             made.vanish()
+            assert console.said == []
 
     with lab.tunnels.inside_of("mn"):
         asyncio.run(go())
-    assert console.said == []
 
 
 async def told(step: Callable[[Callable[[bool], None]], None]) -> bool:
@@ -96,8 +96,7 @@ async def come(flow: Flow, count: int) -> list[bytes]:
     return await asyncio.to_thread(flow.arrived, count)
 
 
-def wish(*flows: FlowChoice) -> TunnelWish:
-    mac = b"\2\0\0\0\0\7"
+def wish(mac: bytes, *flows: FlowChoice) -> TunnelWish:
     return TunnelWish(THERE, (HERE,), mac, hold_ms=10_000, advertise=False, flows=flows)
 
 
@@ -108,7 +107,7 @@ def test_held_and_forwarded(lab: AccessRouterLab) -> None:
     macs = tunnels.mac("a", "lan"), tunnels.mac("mn", "wlan0")
 
     async def go(detention: Detention) -> None:
-        assert await told(lambda ended: detention.prepare(wish(), ended))
+        assert await told(lambda ended: detention.prepare(wish(macs[1]), ended))
         assert flow.down(5) == await come(flow, 5), "nothing is changed yet"
         assert await told(detention.hold)
         there = flow.down(10)
@@ -138,12 +137,12 @@ def test_a_switch_that_fails(lab: AccessRouterLab) -> None:
     """On the old link again: what was held comes there; one flow has not waited. Then once more."""
     tunnels = lab.tunnels
     held, on = (Flow(tunnels, HERE) for _ in range(2))
-    port = on.near.getsockname()[1]
+    port, mac = on.near.getsockname()[1], tunnels.mac("mn", "wlan0")
 
     async def go(detention: Detention) -> None:
         choice = FlowChoice(Treat.PASS, UDP, own_port=port)
         for _ in range(2):
-            assert await told(lambda ended: detention.prepare(wish(choice), ended))
+            assert await told(lambda ended: detention.prepare(wish(mac, choice), ended))
             assert await told(detention.hold)
             there = held.down(10)
             assert on.down(5) == await come(on, 5)
