@@ -31,10 +31,10 @@ def ip(source: Address, to: Address, protocol: int, body: bytes, offset: int = 0
     return head + source.packed + to.packed + body
 
 
-def routed(source: Address, port: int, source_port: int = 9) -> bytes:
-    """With the home address in a routing header of type 2."""
-    header = bytes((UDP, 2, 2, 1)) + bytes(4) + HOME6.packed
-    return ip(source, CARE_OF6, 43, header + transport(source_port, port))
+def routed(source: Address, port: int, kind: int = 2) -> bytes:
+    """With the home address in a routing header."""
+    header = bytes((UDP, 2, kind, 1)) + bytes(4) + HOME6.packed
+    return ip(source, CARE_OF6, 43, header + transport(9, port))
 
 
 def messages(octets: bytes) -> Iterator[bytes]:
@@ -102,6 +102,7 @@ DOWNLOAD = (FlowFilter(Way.NOWHERE, TCP, peer=CN, peer_port=80), FlowFilter(Way.
         (CALL6, routed(CN6, 5004), Way.BOTH),
         (CALL6, routed(CN6, 5005), None),
         (CALL6, routed(AGENT6, 5004), None),
+        (CALL6, routed(CN6, 5004, 0), None),
         (DOWNLOAD, ip(AGENT, CARE_OF, 4, ip(CN, HOME, TCP, transport(80, 40000))), Way.NOWHERE),
         (DOWNLOAD, ip(CN, CARE_OF, TCP, transport(80, 40000)), Way.NOWHERE),
         (DOWNLOAD, ip(CN, CARE_OF, TCP, transport(40000, 80)), Way.LINK),
