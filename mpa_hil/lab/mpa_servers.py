@@ -15,6 +15,7 @@ from mpa_hil.discovery.lab_file import from_scenario
 from mpa_hil.lab import plan
 from mpa_hil.lab.secrets import Secrets
 from mpa_hil.scenario import AccessPoint, Domain, Scenario
+from mpa_hil.tunnel.settings import Limits
 
 CA_PORT, AR_PORT, EP_PORT = 7162, 7163, 7161
 """TCP, for key delivery over IPv4; CA and AR share the access router's addresses."""
@@ -125,7 +126,14 @@ def access_router(scenario: Scenario, domain: Domain, workdir: str) -> dict[str,
     taken = [str(domain.router_address), str(domain.aaa_address)]
     if domain.router_address6 is not None:
         taken.append(str(domain.router_address6))
+    most = Limits()
+    ask = scenario.schemes.mpa, scenario.schemes.mpa_level2
+    octets = max(most.hold_octets, *(each.hold_limit_octets for each in ask))
     tunnels = {
+        "hold_ms": max(most.hold_ms, *(each.hold_limit_ms for each in ask)),
+        "hold_octets": octets,
+        "hold_packets": max(most.hold_packets, *(each.hold_limit_packets for each in ask)),
+        "all_hold_octets": max(most.all_hold_octets, 4 * octets),
         "interface": plan.LAN,
         "networks": _networks(domain),
         "reserved": taken,

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from mpa_hil import scenario
+from mpa_hil.agents.access_router_config import AccessRouterSettings
 from mpa_hil.agents.config import Fields
 from mpa_hil.agents.hold_fields import Holding as Taken
 from mpa_hil.agents.hold_fields import read_holding
 from mpa_hil.errors import DecodeError, LocalError
 from mpa_hil.handover.options import Hold, Level
-from mpa_hil.lab import holding
+from mpa_hil.lab import holding, mpa_servers
 from mpa_hil.tunnel.flows import MAX_FLOWS, TCP, UDP, FlowChoice, Treat, check, decode, encode
 from radios.errors import LocalError as BadFile
 
@@ -118,6 +119,22 @@ def test_several_streams_and_a_download() -> None:
     ]
     with pytest.raises(BadFile, match="streams have a place of their own"):
         scenario.load(LAB, settings=[f"flow.voice.count={MAX_FLOWS}", "flow.voice.hold=off"])
+
+
+def test_the_routers_grant_what_the_lab_file_says() -> None:
+    settings = (
+        "schemes.mpa.hold_limit_packets=9000",
+        "schemes.mpa.hold_limit_octets=500000000",
+        "schemes.mpa-level2.hold_limit_ms=5000",
+    )
+    for chosen, wanted in ((settings, (9000, 500_000_000, 5000)), ((), (2048, 1 << 20, 2000))):
+        lab = scenario.load(LAB, settings=chosen)
+        said = mpa_servers.access_router(lab, lab.domains[0], "/work")
+        limits = AccessRouterSettings.read(said).tunnels
+        assert limits is not None
+        granted = limits.limits
+        assert (granted.hold_packets, granted.hold_octets, granted.hold_ms) == wanted
+        assert granted.all_hold_octets > granted.hold_octets
 
 
 def test_what_is_no_command() -> None:
