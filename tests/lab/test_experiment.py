@@ -6,76 +6,23 @@ asserted as figures.
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import json
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lab_runs import FLOOR_MS, Summary, figures, run
 
 from mpa_hil import eventlog
 
-PROJECT = Path(__file__).parents[2]
-LABS = PROJECT / "lab_configs"
-BOUND_S = 900
-GUEST = ("--rig", "guest", "--clock", "virtual")
 TICK_MS = 4.0
 """Of the guest's kernel; an association request that misses one waits for the next."""
 OVER_FLOOR_MS = 2.5 + TICK_MS
 """What MPA's blackout may be above the floor's of the same run; docs/lab.md has what it is."""
-FLOOR_MS = 13.0
-"""What the bare switch may cost at most at 2 ms spacing."""
-
-Summary = dict[str, Any]
-
-
-def run(lab: str, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """`mpa-hil run`, with its temporary files where this test sees them."""
-    temporary = out.parent / f"{out.name}.tmp"
-    temporary.mkdir()
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "mpa_hil.cli", "run", str(LABS / lab)),
-            *(*GUEST, "--out", str(out), "--json", *options),
-        ],
-        cwd=PROJECT,
-        env={**os.environ, "TMPDIR": str(temporary)},
-        capture_output=True,
-        text=True,
-        timeout=BOUND_S,
-        check=False,
-    )
-
-
-def figures(done: subprocess.CompletedProcess[str], status: int = 0) -> Summary:
-    assert done.returncode == status, f"status {done.returncode}: {why(done)}"
-    summary: Summary = json.loads(done.stdout)
-    return summary
-
-
-def why(done: subprocess.CompletedProcess[str]) -> str:
-    """What a run says of its failure: refused checks and failed runs, then the error itself."""
-    told: list[str] = []
-    with contextlib.suppress(json.JSONDecodeError):
-        summary: Summary = json.loads(done.stdout)
-        told += (summary.get("verdict") or {}).get("refused", [])
-        told += [
-            f"{name}: {each['error']}"
-            for name, scheme in summary["schemes"].items()
-            for each in scheme["runs"]
-            if not each["ok"]
-        ]
-    lines = done.stderr.splitlines()
-    told += [line for line in lines if not line.startswith("[")] or lines[-4:]
-    return "\n".join(told)
 
 
 @pytest.fixture(scope="module")
@@ -91,18 +38,6 @@ def main(place: Path) -> Summary:
     schemes = ("reactive", "reactive-tuned", "mpa", "l2-floor")
     chosen = (word for scheme in schemes for word in ("--scheme", scheme))
     return figures(run("two_domains.toml", place / "main", *chosen))
-
-
-@pytest.fixture(scope="module")
-def twice(place: Path) -> tuple[Summary, Summary]:
-    """The floor twice over, both at once: what loads the machine must not show."""
-    with ThreadPoolExecutor() as pool:
-        jobs = [
-            pool.submit(run, "l2_floor.toml", place / f"floor{n}", "--seed", "5", "--repeat", "2")
-            for n in range(2)
-        ]
-        first, second = (figures(job.result()) for job in jobs)
-    return first, second
 
 
 def one(summary: Summary, scheme: str) -> dict[str, Any]:
@@ -153,51 +88,6 @@ def test_the_floor_loses_nothing_beside_the_other_schemes(main: Summary) -> None
             assert flow[direction]["lost"] == 0
             assert flow[direction]["duplicated"] == 0
             assert flow[direction]["reordered"] == 0
-
-
-def test_the_floor_is_below_its_limit_and_repeats(twice: tuple[Summary, Summary]) -> None:
-    for summary in twice:
-        assert summary["verdict"]["given"], summary["verdict"]["refused"]
-        for each in summary["schemes"]["l2-floor"]["runs"]:
-            for direction in ("downlink", "uplink"):
-                assert each["lost"][direction] == 0
-                assert each["gap_ms"][direction] <= FLOOR_MS
-    assert differences(*twice) == []
-
-
-def differences(first: Any, second: Any, where: str = "summary") -> list[str]:
-    """Where two summaries are not alike; times count to a hundredth of a millisecond."""
-    if isinstance(first, dict) and isinstance(second, dict):
-        pairs = [(key, first.get(key), second.get(key)) for key in first | second]
-    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
-        pairs = [(number, *pair) for number, pair in enumerate(zip(first, second, strict=True))]
-    else:
-        close = isinstance(first, float) and isinstance(second, float)
-        alike = abs(first - second) <= 0.01 if close else first == second
-        return [] if alike else [f"{where}: {first} and {second}"]
-    return [said for key, *pair in pairs for said in differences(*pair, f"{where}.{key}")]
-
-
-def test_the_same_seed_gives_the_same_packets(twice: tuple[Summary, Summary], place: Path) -> None:
-    first, second = (packets(place / f"floor{n}" / "packets.csv") for n in range(2))
-    assert len(first) == len(second)
-    apart = [pair for pair in zip(first, second, strict=True) if not same(*pair)]
-    assert not apart, f"{len(apart)} of {len(first)} packets differ; the first: {apart[0]}"
-
-
-def same(one_packet: dict[str, str], other: dict[str, str]) -> bool:
-    """The same packet with the same fate, its times within 10 microseconds."""
-    times = ("sent_ns", "received_ns")
-    for column in times:
-        here, there = one_packet[column], other[column]
-        if bool(here) != bool(there) or abs(int(here or 0) - int(there or 0)) >= 10_000:
-            return False
-    return all(one_packet[key] == other[key] for key in one_packet if key not in times)
-
-
-def packets(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
