@@ -9,8 +9,8 @@
     radio   tests/radio: real radios of this machine; only when asked for by name
 
 What needs the guest's insides shares one boot. Tests that boot guests of their own go on beside all
-the rest. Exit status: 0 all
-is well, 1 something failed, 3 this machine lacks something.
+the rest, file by file; whoever is done first takes the next. Exit status: 0 all is well, 1
+something failed, 3 this machine lacks something.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Awaitable
 from pathlib import Path
 
@@ -37,8 +38,6 @@ TIERS = (*DEFAULT, "radio")
 HOW_TO_RADIO = (
     'needs radios that are yours to use: as root, MPA_HIL_RADIOS="wlan1 wlan2" make test-radio'
 )
-EVENLY = f"{LAB}/test_discovery_run.py"
-"""Of the tests that boot guests, what the other half of the work ends with: both take as long."""
 ALL_CORES = ("--numprocesses=auto", "--dist=worksteal")
 CHECKS = (
     ("ruff", "format", "--check"),
@@ -148,23 +147,30 @@ async def on_host(tiers: tuple[str, ...]) -> list[Result]:
     if "radio" in tiers:
         results.append(await timed(here("radio", RADIO)))
     results += await inside(tiers)
-    if "lab" in tiers:
-        results.append(await timed(here("lab", EVENLY)))
     return results
 
 
-async def with_guests(tiers: tuple[str, ...]) -> list[Result]:
-    """The tests that boot guests of their own."""
-    if "lab" not in tiers:
-        return []
-    return [await timed(here("lab", LAB, f"--ignore={INSIDE}", f"--ignore={EVENLY}"))]
+async def with_guests(files: deque[str]) -> list[Result]:
+    """The tests that boot guests of their own, file by file until none is left."""
+    results = []
+    while files:
+        results.append(await timed(here("lab", files.popleft())))
+    return results
 
 
 async def main(tiers: tuple[str, ...]) -> int:
     """Run tiers and print what came of them; the exit status."""
+    folder = ROOT / LAB
+    files = deque(f"{LAB}/{path.name}" for path in sorted(folder.glob("test_*.py")))
+    if "lab" not in tiers:
+        files.clear()
+
+    async def first_the_host() -> list[Result]:
+        return [*await on_host(tiers), *await with_guests(files)]
+
     async with asyncio.TaskGroup() as group:
-        one = group.create_task(on_host(tiers))
-        other = group.create_task(with_guests(tiers))
+        one = group.create_task(first_the_host())
+        other = group.create_task(with_guests(files))
     results = merged([*one.result(), *other.result()])
     left_out = [("radio", HOW_TO_RADIO)] if tiers == DEFAULT else []
     print(summary(results, left_out))
