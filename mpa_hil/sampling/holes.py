@@ -1,8 +1,8 @@
 """How long the radio may be away from its channel, and when. Sans-IO.
 
 A budget fills evenly and pays for looks at other channels. A look that somebody asked for may leave
-it in debt, one that nobody asked for may not. What a look costs is learnt from those that were
-taken. A look at the present channel costs nothing: the radio stays.
+it in debt, by as much as may be saved up, and one that nobody asked for may not. What a look costs
+is learnt from those that were taken. A look at the present channel costs nothing: the radio stays.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Holes:
             asked: somebody wants it.
         """
         self._fill(now_ns)
-        missing_ns = (0.0 if asked else self.cost_ns) - self._saved_ns
+        missing_ns = (-self._burst_ns if asked else self.cost_ns) - self._saved_ns
         wait_ns = 0
         if away and missing_ns > 0:
             wait_ns = int(missing_ns / self._rate) + 1 if self._rate else _NEVER_NS
