@@ -32,8 +32,7 @@ _QUIET_S = 1.0
 """For the router to hold before a scan; a lost datagram is repeated meanwhile."""
 _SWITCHING = frozenset({State.HOLDING, State.SWITCHING, State.ARRIVING})
 _CALM_S = 0.2
-"""From arrival to the end of tunnel and hold devices at both ends. What was held leaves in a burst,
-and a packet that the kernel still has in its backlog when its path is turned would be overtaken."""
+"""From arrival to the end of tunnel and hold devices: what was held leaves in a burst at first."""
 _WAITING_S = 0.003
 """Until it is looked again whether packets still wait; they leave within a packet's time."""
 
@@ -138,6 +137,7 @@ class HandoverShell(AheadSteps):
             self._timer.cancel()
         self._machine = Handover(self.target.options)
         self._cease()
+        self._way_back.let_go()
         self._remove_tunnel()
         await self._old_side.close()
         if self._agents is not None:
@@ -189,6 +189,7 @@ class HandoverShell(AheadSteps):
         """Make commands and datagrams of the switch anew."""
         rehearse(self.target.options)
         self._own.node.stage(self.target.network)
+        self._way_back.keep()
         if self._path is not None:
             self._path.prepare()
 
@@ -350,12 +351,13 @@ class HandoverShell(AheadSteps):
 
     def _leave_new(self, _: do.LeaveNew) -> None:
         self._layer3.give_up()
-        self._settling = False
+        put, self._settling = self._settling or self._settled, False
         self._cease()
         if self._settled or self._by_dhcp is not None:
             self._settled, self._by_dhcp = False, None
             self._layer3.readopt()
-        self._remove_tunnel()
+        if put:
+            self._remove_tunnel()
         if self._agents is not None:
             self._agents.move(self._old)
 
@@ -378,6 +380,7 @@ class HandoverShell(AheadSteps):
 
     def _finished(self, action: do.Finished) -> None:
         self.marks()
+        self._way_back.let_go()
         if action.outcome is not do.Outcome.MOVED:
             self._layer3.thaw()
         self._own.node.over(action)

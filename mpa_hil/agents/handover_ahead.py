@@ -15,6 +15,7 @@ from mpa_hil.agents.layer3 import Layer3
 from mpa_hil.agents.provisioning import Output, Provisioning
 from mpa_hil.agents.stdio import Console
 from mpa_hil.agents.switch_path import SwitchPath
+from mpa_hil.agents.way_back import WayBack
 from mpa_hil.configuration import interface as configuration
 from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Event
@@ -108,6 +109,7 @@ class AheadSteps(ABC):
         self._path: SwitchPath | None = None
         assert own.layer3.address is not None
         self._old: Address = own.layer3.address
+        self._way_back = WayBack(own.layer3.state, own.interface)
         self._by_dhcp: Address | None = None
         """The new address, had by ordinary means after the move."""
         self._secret = b""

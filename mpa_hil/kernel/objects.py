@@ -10,12 +10,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Hashable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from socket import AF_INET, AF_INET6
 from typing import Protocol, TypeAlias
 
 from mpa_hil.kernel.netlink import (
     CREATE,
+    DUMP,
     EXCLUSIVE,
     REPLACE,
     RouteSocket,
@@ -57,6 +58,8 @@ _TO_TABLE = 1
 _PROXY = 0x08
 _PERMANENT = 0x80
 _STALE = 0x04
+_USABLE = 0x02 | _STALE | 0x08 | 0x10
+"""Reachable, stale, delayed or being verified: with a link-layer address that may still be good."""
 _INHERIT = 1
 _NAME_OCTETS = 15
 _ONLINK = 4
@@ -305,6 +308,19 @@ def neighbour_request(interface: str, address: IpAddress) -> bytes:
     """The request for one entry of the neighbour cache; its link-layer address is attribute 2."""
     head = _NEIGHBOUR.pack(family(address), interface_index(interface), 0, 0, 0)
     return message(_GET_NEIGHBOUR, 0, head + attribute(1, address.packed))
+
+
+def known_neighbours(route: RouteSocket, interface: str) -> list[tuple[IpAddress, bytes]]:
+    """Address and link-layer address of all that learnt or stale entries of the cache name."""
+    index = interface_index(interface)
+    found: list[tuple[IpAddress, bytes]] = []
+    asked = message(_GET_NEIGHBOUR, DUMP, _NEIGHBOUR.pack(0, 0, 0, 0, 0))
+    for entry in route.dump(asked, "neighbours"):
+        _, at, state, flags, _ = _NEIGHBOUR.unpack_from(entry)
+        told = attributes(entry[_NEIGHBOUR.size :])
+        if at == index and state & _USABLE and not flags & _PROXY and {1, 2} <= told.keys():
+            found.append((ip_address(told[1]), told[2]))
+    return found
 
 
 NEIGHBOUR_HEAD = _NEIGHBOUR.size

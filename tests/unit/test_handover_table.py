@@ -9,6 +9,7 @@ import pytest
 from mpa_hil.handover.diagrams import page_part
 from mpa_hil.handover.interface import Event
 from mpa_hil.handover.machine import _LIMITS, Handover
+from mpa_hil.handover.options import Options
 from mpa_hil.handover.states import BETWEEN, ON_NEW, ON_OLD, TABLE, UNTIMED, State
 
 PAGE = Path(__file__).parents[2] / "docs" / "handover.md"
@@ -56,6 +57,25 @@ def test_wherever_the_radio_ends_up_there_is_a_way_on() -> None:
             assert not TABLE.at(state, Event.OLD_PORT_OPEN)[-1].guard, state
         if state not in (State.AT_OLD, State.SWITCHING, State.LOST):
             assert not TABLE.at(state, Event.LINK_LOST)[-1].guard, state
+
+
+@pytest.mark.parametrize(("gone", "limit_ms"), [(False, 5_000), (True, 20_000)])
+def test_a_network_that_had_no_address_is_not_asked_for_long_again(
+    gone: bool, limit_ms: int
+) -> None:
+    """Unless there is no way back."""
+    machine = Handover(Options())
+    for event in (
+        Event.PREPARE,
+        Event.AUTHENTICATED,
+        Event.CONFIGURATION_FAILED,
+        Event.STAGED,
+        Event.LINK_LOST if gone else Event.SWITCH_WANTED,
+        Event.PORT_OPEN,
+    ):
+        machine.feed(event, 7)
+    assert machine.state is State.ACQUIRING
+    assert machine.next_deadline() == 7 + limit_ms * 1_000_000
 
 
 def test_the_page_shows_the_table_as_it_is() -> None:

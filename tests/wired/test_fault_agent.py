@@ -27,7 +27,7 @@ class Wire:
     """A node's socket, a router's, and the agent at the router."""
 
     def __init__(self, boxes: Boxes, folder: Path) -> None:
-        boxes.link("node", "a", f"{NODE}/24", "router", "b", f"{ROUTER}/24")
+        boxes.link("node", "near", f"{NODE}/24", "router", "far", f"{ROUTER}/24")
         self.boxes = boxes
         self.node, self.router = boxes.socket("node", NODE), boxes.socket("router", ROUTER)
         self.port = self.router.getsockname()[1]

@@ -1,0 +1,72 @@
+"""Whole runs in which something goes wrong (F1-F5, F7, F11), through the command line: whatever it
+is, the node ends on one network and bound there, packets flow, and no kernel keeps anything.
+
+A tenth of the rows, always the same; all of them in `make campaign`. docs/faults.md has the rows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fault_rows import Row, due, rows, tables
+
+PROJECT = Path(__file__).parents[2]
+LAB = PROJECT / "lab_configs" / "faults.toml"
+BOUND_S = 7200
+ROWS = due()
+
+Found = dict[str, dict[str, Any]]
+"""The runs of `summary.json`, by fault."""
+
+
+@pytest.fixture(scope="module")
+def found() -> Iterator[Found]:
+    # Short paths: QEMU's sockets lie in it, and a socket's path has 107 octets at most.
+    with tempfile.TemporaryDirectory(prefix="mpa-f-") as folder:
+        lab = Path(folder) / "faults.toml"
+        lab.write_text(LAB.read_text("utf-8").split("[[fault]]")[0] + tables(ROWS), "utf-8")
+        command = [sys.executable, "-m", "mpa_hil.cli", "run", str(lab), "--json"]
+        done = subprocess.run(
+            [*command, "--rig", "guest", "--clock", "virtual", "--out", f"{folder}/out"],
+            cwd=PROJECT,
+            env={**os.environ, "TMPDIR": folder},
+            capture_output=True,
+            text=True,
+            timeout=BOUND_S,
+            check=False,
+        )
+        assert done.stdout, done.stderr[-3000:]
+        yield {run["fault"]: run for run in json.loads(done.stdout)["faults"]}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row["name"]))
+def test_it_ends_as_it_must(found: Found, row: Row) -> None:
+    run = found[row["name"]]
+    assert not run["problems"], run
+    assert run["limit_ms"] is not None
+
+
+def test_a_fault_costs_the_prepared_node_no_packets_twice(found: Found) -> None:
+    """Nothing is delivered twice, whatever was sent twice on the way to it."""
+    assert {name: run["duplicated"] for name, run in found.items() if any_of(run)} == {}
+
+
+def any_of(run: dict[str, Any]) -> bool:
+    return any(run["duplicated"].values())
+
+
+def test_the_lab_file_as_it_stands_has_rows_of_the_campaign() -> None:
+    """What a reader runs first is what is tested."""
+    import tomllib
+
+    known = {row["name"]: row for row in rows()}
+    for fault in tomllib.loads(LAB.read_text("utf-8"))["fault"]:
+        assert fault == {key: known[fault["name"]][key] for key in fault}

@@ -1,0 +1,113 @@
+"""Every fault that is tried on a whole lab: rows F1 to F5, F7, F11 of what must be survived."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from campaign import dice, runs
+
+from mpa_hil.scenario.faults import STEP_OF
+
+Row = dict[str, Any]
+"""One `[[fault]]` table."""
+
+STEPS = ("pana-answer", "configure", "create", "registration", "disable", "leave", "arrived")
+"""A message of each step of RFC 6252 s6.3, and of each half of the second."""
+AGENTS = ("B-aa", "B-ca", "B-ar", "home-agent")
+RESTART_MS, AWAY_MS = 300, 3000
+SPOILT = ("configure", "configure-answer", "create", "create-answer", "disable", "arrived")
+MOVED, STAYED = "moved", "stayed"
+
+
+def killed() -> Iterator[Row]:
+    """F1: each agent at each step, and some that come back at once."""
+    for at in STEPS:
+        for agent in AGENTS:
+            row = {"name": f"{agent}-killed-at-{at}", "what": "kill", "target": agent, "at": at}
+            # Without a home agent no handover at all can succeed.
+            yield row | ({"restart_ms": AWAY_MS} if agent == "home-agent" else {})
+    for at in ("configure", "create", "disable", "leave", "arrived"):
+        for agent in ("B-ca", "B-ar", "home-agent"):
+            yield {
+                "name": f"{agent}-restarted-at-{at}",
+                "what": "kill",
+                "target": agent,
+                "at": at,
+                "restart_ms": RESTART_MS,
+            }
+    yield {"name": "radius-killed", "what": "kill", "target": "B-aaa", "at": "radius-request"}
+    yield {"name": "ep-killed", "what": "kill", "target": "b1-ep", "at": "keys-to-ap"}
+    yield {"name": "dhcp-killed", "what": "kill", "target": "B-dhcp", "at": "dhcp-discover"}
+
+
+def stopped() -> Iterator[Row]:
+    """F11: an agent that is not there for a while, as on a machine that is out of something."""
+    for at in ("create", "disable", "leave", "arrived"):
+        yield {
+            "name": f"ar-stopped-at-{at}",
+            "what": "stop",
+            "target": "B-ar",
+            "at": at,
+            "for_ms": 300,
+        }
+
+
+def messages() -> Iterator[Row]:
+    """F3: every message lost, doubled, two seconds late; some spoilt."""
+    for at in STEP_OF:
+        for what in ("lose", "duplicate", "delay"):
+            yield {"name": f"{what}-{at}", "what": what, "at": at}
+    for at in SPOILT:
+        yield {"name": f"corrupt-{at}", "what": "corrupt", "at": at}
+
+
+def networks() -> Iterator[Row]:
+    """F4, F7 and what else a network can refuse."""
+    yield {"name": "association-refused", "what": "refuse", "target": "b1", "at": "prepared"}
+    for at in ("disable", "leave", "arrived"):
+        yield {"name": f"ap-killed-at-{at}", "what": "kill", "target": "b1-hostapd", "at": at}
+    yield {"name": "pool-empty", "what": "pool-empty"}
+    yield {"name": "duplicate-address", "what": "duplicate-address"}
+    yield {"name": "tunnel-refused", "what": "tunnel-refused"}
+    yield {"name": "binding-rejected", "what": "corrupt", "at": "registration"}
+
+
+ENDS = {
+    "association-refused": STAYED,
+    "ap-killed-at-disable": STAYED,
+    "ap-killed-at-leave": STAYED,
+    "pool-empty": STAYED,
+    "duplicate-address": MOVED,
+    "tunnel-refused": MOVED,
+    **{f"{what}-{at}": MOVED for at in STEP_OF for what in ("lose", "duplicate", "delay")},
+}
+"""Where the node must be; elsewhere one of the two networks will do."""
+UNHEARD = frozenset({"take-over", "take-over-answer"})
+"""Messages that a handover by tunnel does not have."""
+
+
+def rows() -> list[Row]:
+    """All of them."""
+    found = [*networks(), *killed(), *stopped(), *messages()]
+    return [
+        {**row, "end": ENDS.get(row["name"], "any")}
+        for row in found
+        if row.get("at") not in UNHEARD
+    ]
+
+
+def due() -> list[Row]:
+    """Those of this campaign: a tenth, always the same, or all."""
+    every = rows()
+    dice("F1-F11").shuffle(every)
+    return every[: runs(len(every))]
+
+
+def tables(wanted: list[Row]) -> str:
+    """As a lab file has them."""
+    return "\n".join(
+        "[[fault]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in row.items())
+        for row in wanted
+    )
