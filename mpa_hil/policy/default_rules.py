@@ -169,7 +169,9 @@ class Rules:
         elif step is not None:
             out.append(step)
         if watch.bind.reason is not None and most >= Level.BOUND:
-            self._try_bind(target, why, here, out)
+            worse_db = track.worth_db - target.worth_db
+            if watch.bind.reason != "threshold" or worse_db <= own.hysteresis_db:
+                self._try_bind(target, why, here, out)
         if here.now_ns >= self._alternatives_ns + _ALTERNATIVES_EVERY_NS:
             self._alternatives_ns = here.now_ns
             self._prepare_others(track, target, most, here, out)
