@@ -191,7 +191,7 @@ class Mishap:
             return '"phase":"first-packet"' in line
 
         try:
-            line = await node.expect(ends, what=kind, timeout_s=2 * _BOUND_S, since=since)
+            line = await node.expect(ends, what=kind, timeout_s=1.5 * _BOUND_S, since=since)
         except RemoteError as error:
             self.troubles.append(error.what.splitlines()[0])
             return
@@ -270,6 +270,8 @@ class Mishap:
         box, place = f"{self._domain.name}-aaa", (f"{address}/32", "dev", self._router.name)
         await self._lab.hosts[box].run("ip", "address", "add", *place)
         self._undo.append((box, ("ip", "address", "delete", *place), b""))
+        forget = ("ip", "neighbour", "flush", "to", address)
+        self._undo.append((self._router.name, forget, b""))
 
     async def _take_names(self) -> None:
         """Have another device bear the names that the access router gives its tunnels."""

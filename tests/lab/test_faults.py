@@ -1,7 +1,7 @@
 """Whole runs in which something goes wrong (F1-F5, F7, F11), through the command line: whatever it
 is, the node ends on one network and bound there, packets flow, and no kernel keeps anything.
 
-A tenth of the rows, always the same; all of them in `make campaign`. docs/faults.md has the rows.
+One row of each kind; all of them in `make campaign`. docs/faults.md has the rows.
 """
 
 from __future__ import annotations
