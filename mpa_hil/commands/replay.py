@@ -25,6 +25,7 @@ import click
 @click.option("--scheme", default="", help="Of a run with several schemes: this one.")
 @click.option("--repeat", type=click.IntRange(min=0), help="And this repeat, from 0.")
 @click.option("--start", default="", help="Access point to begin on, where TRACE does not say.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of a lab file's movement.")
 @click.option(
     "--rehearse",
     is_flag=True,
@@ -38,10 +39,12 @@ def replay(
     scheme: str,
     repeat: int | None,
     start: str,
+    seed: int | None,
     rehearse: bool,
     as_json: bool,
 ) -> int:
-    """Have a policy decide again on TRACE: a trace, a run's events.jsonl, or a run's folder.
+    """Have a policy decide again on TRACE: a trace, a run's events.jsonl, or a run's folder; or
+    decide on the movement of a lab file.
 
     The policy that was recorded, with its options, must decide the same again: exit status 1 if it
     does not. Any other is rehearsed: the signals are as recorded, what follows from its decisions
@@ -56,6 +59,7 @@ def replay(
         scheme=scheme,
         repeat=repeat,
         start=start,
+        seed=seed,
         rehearse=rehearse,
         as_json=as_json,
     )

@@ -33,9 +33,10 @@ from mpa_hil.kernel.objects import (
     link_layer_address,
 )
 from mpa_hil.kernel.rules import SourceRule
+from mpa_hil.kernel.sourcing import sourced
 from mpa_hil.kernel.state import KernelState
 from mpa_hil.kernel.tunnel_end import LOOSE, TunnelEnd, strict_path_check
-from mpa_hil.kernel.tunnel_plan import TunnelPlan
+from mpa_hil.kernel.tunnel_plan import TunnelPlan, WireGuard
 from radios.errors import LocalError
 
 TABLE = 435
@@ -115,6 +116,7 @@ class NodeTunnel:
         self._announcer: Announcer | None = None
         self._announced = False
         self._is_staged = False
+        self._sourced: Route | None = None
 
         device = plan.device
         self._into_tunnel = [self._default(network, device) for network in networks]
@@ -188,6 +190,7 @@ class NodeTunnel:
             if 6 in self.plan.versions:
                 state.set(f"net/ipv6/conf/{name}/optimistic_dad", "1")
                 state.set(f"net/ipv6/conf/{name}/use_optimistic", "1")
+            self._prefer_source()
             self._end.create()
             own = link_layer_address(state.route, name)
             hops = tuple((each.early_router, each.router_mac) for each in self._networks)
@@ -199,6 +202,15 @@ class NodeTunnel:
         except BaseException:
             self.remove()
             raise
+
+    def _prefer_source(self) -> None:
+        """What WireGuard sends comes from the outer address, and not from the home address."""
+        ends = self.plan.outer_local, self.plan.outer_remote
+        if not isinstance(self.plan.protection, WireGuard):
+            return
+        if isinstance(ends[0], IPv6Address) and isinstance(ends[1], IPv6Address):
+            self._sourced = sourced(self._state.route, self._interface, ends[1], ends[0])
+            self._state.apply(self._sourced)
 
     def _encode(self, hold: HoldDevice) -> None:
         """Everything that the switch sends."""
@@ -249,6 +261,7 @@ class NodeTunnel:
         plan = replace(self.plan, outer_local=outer_local)
         self._end.move(plan)
         self.plan = plan
+        self._prefer_source()
 
     def settle(self) -> bool:
         """After `release`, off the critical path: the inner addresses stand on `interface` with
@@ -311,6 +324,9 @@ class NodeTunnel:
             self._hold.remove()
             self._hold = None
         self._end.remove()
+        if self._sourced is not None:
+            self._state.remove(self._sourced.key)
+            self._sourced = None
 
     def _held(self) -> HoldDevice:
         if self._hold is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from heapq import nsmallest
 
 from . import filters
 from .contexts import Contexts
@@ -24,6 +25,10 @@ _RETARGET_DB = 3.0
 """A candidate must be so much better than the one that is being prepared to take its place."""
 _USABLE_DB = 2.0
 """Above `lost_snr_db`, for a network that is to be joined."""
+_SOON_S = 10.0
+"""A link that is lost within it, as predicted, leaves no time for sparing holes."""
+_UNKNOWING = ("hysteresis", "no-candidate")
+"""What keeps the node where it is for want of somebody better: perhaps there is one."""
 _HOPEFUL_DB = 4.0
 """Below `lost_snr_db`, for one that may be prepared already: it will be nearer by then."""
 _ALTERNATIVES_EVERY_NS = _NS_PER_S
@@ -89,9 +94,21 @@ class Rules:
                 out += self._preparations.drop_all("recovered", inputs)
             self._target = self._bound = ""
             self._told = ("", "")
-        probe = self._scanning.probe(here, best, self._watch.left_s, wanted, self._target)
-        if probe is not None and not self._leaving:
-            out.append(probe)
+        if wanted and not self._leaving:
+            watch = self._watch
+            urgent = watch.lost_s < _SOON_S or track.snr_db < self._own.lost_snr_db + _USABLE_DB
+            probe = self._scanning.probe(
+                here,
+                best,
+                watch.left_s,
+                self._target,
+                short=len(self._ranking.best(here, self._own.alternatives + 1))
+                <= self._own.alternatives,
+                blocked=watch.switch.reason is not None and self._told[0] in _UNKNOWING,
+                urgent=urgent,
+            )
+            if probe is not None:
+                out.append(probe)
 
     def _failed(self, ap: str, why: str, here: Situation, out: list[Decision]) -> None:
         """The switch that is under way has failed, if it is this one."""
@@ -152,7 +169,9 @@ class Rules:
         elif step is not None:
             out.append(step)
         if watch.bind.reason is not None and most >= Level.BOUND:
-            self._try_bind(target, why, here, out)
+            worse_db = track.worth_db - target.worth_db
+            if watch.bind.reason != "threshold" or worse_db <= own.hysteresis_db:
+                self._try_bind(target, why, here, out)
         if here.now_ns >= self._alternatives_ns + _ALTERNATIVES_EVERY_NS:
             self._alternatives_ns = here.now_ns
             self._prepare_others(track, target, most, here, out)
@@ -186,22 +205,41 @@ class Rules:
         own, asked, left_s = self._own, self._preparations.asked, self._watch.lost_s
         others: tuple[Track, ...] = ()
         if own.alternatives:
-            others = self._ranking.best(here, own.alternatives, without=target.ap)
+            heard = self._ranking.best(here, own.alternatives, without=target.ap)
+            others = tuple(other for other in heard if self._usable(other))
         for other in others:
             close = target.score_db - other.score_db < own.doubt_db
             level = max(own.alternatives_level, Level.CONFIGURED if close else 0)
-            wanted = Level(min(level, most))
-            if not self._usable(other):
-                continue
             rule = "alternative-close" if close else "alternative"
             why = partial(self._about, track, other, here)
+            wanted = Level(min(level, most))
             step = self._preparations.prepare(here, other.ap, wanted, left_s, rule, why)
             if step is not None and not isinstance(step, Stay):
                 out.append(step)
+        kept = {target.ap, *(other.ap for other in others)}
+        for ap in self._unheard(own.alternatives - len(others), kept, here):
+            kept.add(ap)
+            why = partial(self._watch.seen, track)
+            step = self._preparations.prepare(
+                here, ap, Level.AUTHENTICATED, left_s, "alternative-unheard", why
+            )
+            if step is not None and not isinstance(step, Stay):
+                out.append(step)
         if len(asked) > own.alternatives + 1:
-            kept = {target.ap, *(other.ap for other in others)}
             for ap in sorted(set(asked) - kept):
                 self._lose(ap, "outranked", self._ranking.why(target, here), out)
+
+    def _unheard(self, count: int, but: set[str], here: Situation) -> list[str]:
+        """Known neighbours that are not heard (R31): behind the next corner it may be one of them
+        that is. First those that were gone to from here before."""
+        if count <= 0:
+            return []
+        known = (
+            (-here.successes.get((here.serving, ap), 0), -about.preference, ap)
+            for ap, about in here.candidates.items()
+            if about.realm and about.highest and ap != here.serving and ap not in but
+        )
+        return [ap for _, _, ap in nsmallest(count, known)]
 
     def _try_switch(
         self, track: Track, target: Track, reason: str, here: Situation, out: list[Decision]

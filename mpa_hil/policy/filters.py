@@ -12,8 +12,10 @@ from typing import Literal, Protocol
 
 GAP_S = 5.0
 _NS_PER_S = 1_000_000_000
-_SLOPE_VARIANCE = 64.0
-"""(dB/s)^2: before anything is known of it, a slope may well be one of a corner."""
+_SLOPE_VARIANCE = 4.0
+"""(dB/s)^2, before anything is known of a slope."""
+_CORNER_VARIANCE = 25.0
+"""The same around a corner."""
 _SURPRISE_GAIN, _CORNER = 0.3, 2.5
 """Mean of the latest surprises, in standard deviations, and when it is too much: mere noise
 hardly ever comes to it, deep fades do now and then."""
@@ -83,7 +85,7 @@ class Kalman:
             not average away).
     """
 
-    def __init__(self, time_s: float, reading_db: float = 3.0) -> None:
+    def __init__(self, time_s: float, reading_db: float = 4.0) -> None:
         self.level_db = self.slope_db_s = 0.0
         self._variance = reading_db * reading_db
         # In steady state the filter's time constant is (variance * interval / noise) ** (1 / 4).
@@ -97,7 +99,7 @@ class Kalman:
         step_s = (t_ns - self._last_ns) / _NS_PER_S
         if self._last_ns < 0 or step_s > GAP_S:
             self.level_db, self.slope_db_s = value_db, 0.0
-            self._begin()
+            self._begin(_SLOPE_VARIANCE)
         else:
             ls, ss, noise = self._ls, self._ss, self._noise
             self.level_db += step_s * self.slope_db_s
@@ -108,7 +110,7 @@ class Kalman:
             total = self._ll + self._variance
             self._surprise += _SURPRISE_GAIN * (off_db / sqrt(total) - self._surprise)
             if abs(self._surprise) > _CORNER:
-                self._begin()
+                self._begin(_CORNER_VARIANCE)
                 total = self._ll + self._variance
             gain, gain_s = self._ll / total, self._ls / total
             self.level_db += gain * off_db
@@ -118,9 +120,9 @@ class Kalman:
             self._ll *= 1 - gain
         self._last_ns = t_ns
 
-    def _begin(self) -> None:
+    def _begin(self, slope_variance: float) -> None:
         """Hardly anything is known."""
-        self._ll, self._ls, self._ss = self._variance, 0.0, _SLOPE_VARIANCE
+        self._ll, self._ls, self._ss = self._variance, 0.0, slope_variance
         self._surprise = 0.0
 
 

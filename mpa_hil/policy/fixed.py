@@ -28,6 +28,9 @@ class FixedSettings:
         4.0, "another must be better by; and a threshold is left upwards by", least=0, most=60
     )
     dwell_s: float = option(2.0, "least time between moves", least=0, most=3600)
+    scan_every_s: float = option(
+        4.0, "below the first threshold it looks around so often; 0: never", least=0, most=3600
+    )
     level: int = option(3, "how far the target is prepared (C.4)", least=0, most=3)
 
 
@@ -38,10 +41,16 @@ class Fixed(Simple):
 
     def __init__(self, settings: FixedSettings) -> None:
         super().__init__(
-            Ranking(SIGNAL_ONLY, lambda: filters.Window(settings.window_s)), settings.level
+            Ranking(SIGNAL_ONLY, lambda: filters.Window(settings.window_s)),
+            settings.level,
+            settings.scan_every_s,
         )
         self._own = settings
         self._bound = ""
+
+    def looks_around(self, track: Track) -> bool:
+        """See `Simple`."""
+        return track.snr_db < self._own.prepare_snr_db
 
     def react(self, here: Situation, track: Track, best: Track, out: list[Decision]) -> None:
         """See `Simple`."""

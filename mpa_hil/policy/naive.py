@@ -20,6 +20,7 @@ class NaiveSettings:
     near_db: float = option(
         6.0, "the strongest other is prepared when it is so near", least=0, most=60
     )
+    scan_every_s: float = option(4.0, "it looks around so often; 0: never", least=0, most=3600)
     level: int = option(3, "how far (RFC 6252 C.4)", least=0, most=3)
 
 
@@ -29,7 +30,7 @@ class Naive(Simple):
     Settings = NaiveSettings
 
     def __init__(self, settings: NaiveSettings) -> None:
-        super().__init__(Ranking(SIGNAL_ONLY, filters.Raw), settings.level)
+        super().__init__(Ranking(SIGNAL_ONLY, filters.Raw), settings.level, settings.scan_every_s)
         self._own = settings
 
     def react(self, here: Situation, track: Track, best: Track, out: list[Decision]) -> None:

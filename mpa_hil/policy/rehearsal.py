@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from mpa_hil.handover.options import Level
@@ -26,6 +26,8 @@ from .readings import Noise
 _NS_PER_S = 1_000_000_000
 _ACQUIRING_S = 1.0
 """What a node that comes unprepared takes besides the lead times: ordinary DHCP, its first scan."""
+_SCAN_NS = 70_000_000
+"""A scan of one channel."""
 _KEYS_NS = 3600 * _NS_PER_S
 """An MPA-SA that is let go of still lives for so long."""
 _RADIO_S = 1.0
@@ -39,11 +41,13 @@ class Terms(NamedTuple):
         lost_snr_db: below it a link is lost, and none is joined.
         returns_s: a move back within it is a ping-pong.
         refused: access points that will not have the node.
+        scans: one radio, so others than the serving access point are heard in scans alone.
     """
 
     lost_snr_db: float = 2.0
     returns_s: float = 60.0
     refused: frozenset[str] = frozenset()
+    scans: bool = False
 
 
 class Taken(NamedTuple):
@@ -76,6 +80,7 @@ class Tally:
     octets: int = 0
     """Signalling for steps ahead, estimated (`budget.STEP_OCTETS`)."""
     wasted_octets: int = 0
+    scans: int = 0
 
 
 class Rehearsal:
@@ -94,6 +99,7 @@ class Rehearsal:
         self._lead = LeadTimes()
         self._noise = Noise()
         self._air: dict[str, Ewma] = {}
+        self._latest: dict[str, say.Sample] = {}
         self._now_ns = 0
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
@@ -120,7 +126,8 @@ class Rehearsal:
             self._pass(event.t_ns)
             self._now_ns = max(self._now_ns, event.t_ns)
             self._radio(event)
-            self._tell(event)
+            if not (self._terms.scans and isinstance(event, say.Sample) and self._unheard(event)):
+                self._tell(event)
         self._light()
         return self.tally
 
@@ -170,6 +177,19 @@ class Rehearsal:
             self.tally.link_losses += 1
             self._tell(say.LinkLost(self._now_ns, self._here, "out of range"))
 
+    def _unheard(self, sample: say.Sample) -> bool:
+        """Whether the radio was elsewhere; what it would have heard is kept for the next scan."""
+        self._latest[sample.ap] = sample
+        return sample.ap != self._here or bool(self._going)
+
+    def _scan(self, frequency_mhz: int) -> None:
+        self.tally.scans += 1
+        for ap in sorted(self._latest):
+            channel = self._engine.situation.candidate(ap).frequency_mhz
+            if frequency_mhz in (0, channel) and self._heard(ap) and ap != self._here:
+                self._tell(replace(self._latest[ap], t_ns=self._now_ns, source="scan"))
+        self._tell(say.Probed(self._now_ns, "", True, _SCAN_NS))
+
     def _heard(self, ap: str) -> bool:
         air = self._air.get(ap)
         if air is None:
@@ -204,6 +224,8 @@ class Rehearsal:
                 kept = max(1, self._levels.get(target, 1))
                 until_ns = self._now_ns + for_ns
                 self._after(0, lambda: self._holding(target, kept, context=True, until_ns=until_ns))
+            case say.Probe(how="scan", frequency_mhz=frequency) if self._terms.scans:
+                self._after(_SCAN_NS / _NS_PER_S, lambda: self._scan(frequency))
             case say.Probe(target=target, how="reachability"):
                 took_ns = _NS_PER_S // 20
                 reachable = self._heard(target) and target not in self._terms.refused

@@ -11,7 +11,7 @@ from mpa_hil.errors import LocalError
 
 from . import lines, replaying, trace
 from .interface import Value
-from .rehearsal import Taken, Tally
+from .rehearsal import Taken, Tally, Terms
 from .replaying import Difference, Replay
 
 _EVENTS = "events.jsonl"
@@ -28,6 +28,7 @@ def run(
     scheme: str = "",
     repeat: int | None = None,
     start: str = "",
+    seed: int | None = None,
     rehearse: bool = False,
     as_json: bool = False,
 ) -> int:
@@ -36,14 +37,29 @@ def run(
     Raises:
         LocalError: no such file, no trace, no such policy or option.
     """
-    recording = load(path, scheme, repeat)
+    terms: Terms | None = None
+    if path.suffix == ".toml":
+        recording, start, terms = _of_lab(path, seed, start)
+    else:
+        recording = load(path, scheme, repeat)
     chosen = replaying.choose(recording, name, options(overrides), str(path))
-    result = replaying.replay(recording, chosen, rehearse=rehearse, start=start)
+    result = replaying.replay(recording, chosen, rehearse=rehearse, start=start, terms=terms)
     if as_json:
         print(json.dumps(as_object(result), indent=2))
     else:
         print("\n".join(as_text(result)))
     return 1 if result.difference is not None else 0
+
+
+def _of_lab(path: Path, seed: int | None, start: str) -> tuple[trace.Trace, str, Terms]:
+    """A lab file's movement, heard by one radio."""
+    from mpa_hil import scenario
+
+    from . import walks
+
+    lab = scenario.load(path, [] if seed is None else [f"lab.seed={seed}"])
+    terms = walks.terms_of(lab)._replace(scans=True)
+    return walks.trace_of(lab), start or lab.movement.start, terms
 
 
 def load(path: Path, scheme: str = "", repeat: int | None = None) -> trace.Trace:
@@ -127,6 +143,7 @@ def figures(tally: Tally) -> dict[str, object]:
         "wasted_steps": tally.wasted,
         "signalling_bytes": tally.octets,
         "wasted_bytes": tally.wasted_octets,
+        "scans": tally.scans,
     }
 
 

@@ -11,7 +11,7 @@ from . import interface as say
 from . import loading, settings, trace
 from .engine import Engine
 from .interface import Decisions
-from .rehearsal import Rehearsal, Taken, Tally
+from .rehearsal import Rehearsal, Taken, Tally, Terms
 
 _NS_PER_S = 1_000_000_000
 
@@ -68,13 +68,19 @@ def choose(
 
 
 def replay(
-    recording: trace.Trace, chosen: loading.Chosen, *, rehearse: bool = False, start: str = ""
+    recording: trace.Trace,
+    chosen: loading.Chosen,
+    *,
+    rehearse: bool = False,
+    start: str = "",
+    terms: Terms | None = None,
 ) -> Replay:
     """Decide again.
 
     Args:
         rehearse: play the node, even if it is what was recorded.
         start: access point to begin on where the recording does not say.
+        terms: of a rehearsal.
 
     Raises:
         LocalError: nothing to decide on.
@@ -88,7 +94,7 @@ def replay(
     if same and not rehearse:
         taken, difference = _again(engine, recording)
         return Replay(chosen.name, told, start_ns, taken, True, difference)
-    tally = Rehearsal(engine).run(start or _start(recording), trace.signals(recording))
+    tally = Rehearsal(engine, terms).run(start or _start(recording), trace.signals(recording))
     return Replay(chosen.name, told, start_ns, tuple(tally.decisions), False, tally=tally)
 
 

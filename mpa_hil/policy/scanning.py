@@ -12,6 +12,8 @@ from .ranking import Track
 from .situation import Situation
 
 _NS_PER_S = 1_000_000_000
+_RESCAN_NS = 1_500_000_000
+"""Between scans while the switch waits for a candidate that is good enough."""
 _TEST_NS = 2 * _NS_PER_S
 """A reachability test that takes longer is not waited for."""
 
@@ -29,38 +31,86 @@ class Scanning:
         self._every_ns = int(every_s * _NS_PER_S)
         self._fresh_ns = int(fresh_s * _NS_PER_S)
         self._guard_s = guard_s
-        self._next_ns = 0
+        self._last_ns = -self._every_ns
         self._test_until_ns = 0
+        self._looked: dict[int, int] = {}
+        """By channel (MHz): when it was last scanned, ns."""
 
     def probe(
-        self, here: Situation, best: Track | None, left_s: float, wanted: bool, target: str
+        self,
+        here: Situation,
+        best: Track | None,
+        left_s: float,
+        target: str,
+        *,
+        short: bool,
+        blocked: bool,
+        urgent: bool,
     ) -> Probe | None:
-        """A scan, if one is due.
+        """A scan, if one is due, while the serving access point will not do for long.
 
         Args:
             best: candidate.
             left_s: until the switch, as predicted.
-            wanted: the serving access point will not do for long.
             target: who is being prepared.
+            short: of alternatives: others may be there on channels that were not looked at.
+            blocked: the switch is wanted now, and no candidate is good enough as far as is known:
+                then waiting without looking costs more than a hole.
+            urgent: and the link will be lost soon.
         """
-        if not wanted or here.now_ns < self._next_ns:
+        now_ns = here.now_ns
+        fresh_ns, every_ns = self._fresh_ns, self._every_ns
+        if blocked and urgent:
+            fresh_ns, every_ns = min(fresh_ns, _RESCAN_NS), min(every_ns, _RESCAN_NS)
+        if now_ns < self._last_ns + every_ns:
             return None
-        if best is not None and here.now_ns - best.heard_ns <= self._fresh_ns:
+        stale = best is None or now_ns - best.heard_ns > fresh_ns
+        if not (stale or blocked or short):
             return None
         bound = any(held.level >= 3 and not held.context for held in here.holdings.values())
-        if left_s <= self._guard_s or bound:
+        if not blocked and (left_s <= self._guard_s or bound):
             return None
-        self._next_ns = here.now_ns + self._every_ns
         whom = best.ap if best is not None else target
+        frequency_mhz = self._channel(here, whom, now_ns - every_ns, stale)
+        if frequency_mhz is None:
+            return None
+        self._last_ns = now_ns
         inputs: dict[str, Value] = {
             "best": whom,
-            "heard_s": None if best is None else (here.now_ns - best.heard_ns) / _NS_PER_S,
+            "heard_s": None if best is None else (now_ns - best.heard_ns) / _NS_PER_S,
             "to_switch_s": None if isinf(left_s) else round(left_s, 3),
             "guard_s": self._guard_s,
+            "bound": bound,
         }
-        rule = "scan-none" if best is None else "scan-stale"
-        frequency = here.candidate(whom).frequency_mhz
-        return Probe("scan", whom, frequency, rule=rule, inputs=inputs)
+        rule = "scan-none" if best is None else "scan-blocked" if blocked else "scan-stale"
+        if rule == "scan-stale" and not stale:
+            rule = "scan-others"
+        return Probe("scan", whom, frequency_mhz, rule=rule, inputs=inputs)
+
+    def _channel(self, here: Situation, whom: str, before_ns: int, stale: bool) -> int | None:
+        """The one that was longest not looked at and, in turn with it, that of `whom` if stale.
+
+        None: all were looked at since `before_ns`; 0: the channel is not known.
+        """
+        wanted = here.candidate(whom).frequency_mhz if stale else 0
+        others = {
+            about.frequency_mhz
+            for ap, about in here.candidates.items()
+            if ap != here.serving and about.frequency_mhz not in (0, wanted)
+        }
+        never_ns = min(before_ns, 0)
+        oldest = min(sorted(others), key=lambda each: self._looked.get(each, never_ns), default=0)
+        last_ns, wanted_ns = self._looked.get(oldest, never_ns), self._looked.get(wanted, never_ns)
+        if wanted and (not oldest or last_ns >= wanted_ns or last_ns > before_ns):
+            chosen = wanted
+        elif oldest and last_ns <= before_ns:
+            chosen = oldest
+        elif stale:
+            chosen = wanted
+        else:
+            return None
+        self._looked[chosen] = here.now_ns
+        return chosen
 
     def done(self, now_ns: int) -> None:
         """A probe was answered."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import interface as say
-from .interface import Decision, Decisions, Input, LetGo, Level, Prepare, Switch, Value
+from .interface import Decision, Decisions, Input, LetGo, Level, Prepare, Probe, Switch, Value
 from .ranking import Ranking, Track, Weights
 from .situation import Situation
 
@@ -24,11 +24,14 @@ class Simple:
     Args:
         ranking: with filters of its own.
         level: to which the target is prepared; 0: not at all.
+        scan_every_s: looks around so often when nobody was heard for as long; 0: never.
     """
 
-    def __init__(self, ranking: Ranking, level: int) -> None:
+    def __init__(self, ranking: Ranking, level: int, scan_every_s: float) -> None:
         self.ranking = ranking
         self._level = level
+        self._scan_ns = int(scan_every_s * _NS_PER_S)
+        self._scanned_ns = 0
         self._target = ""
         self._leaving = ""
         self._leaving_until_ns = 0
@@ -37,6 +40,10 @@ class Simple:
     def react(self, here: Situation, track: Track, best: Track, out: list[Decision]) -> None:
         """The node is on `track`, and of all others `best` is heard best."""
         raise NotImplementedError
+
+    def looks_around(self, track: Track) -> bool:
+        """Whether others are of interest, on this access point."""
+        return True
 
     def decide(self, event: Input, situation: Situation) -> Decisions:
         """See `Policy`."""
@@ -105,6 +112,8 @@ class Simple:
             track = self.ranking.track(here.serving)
             if track is not None and best:
                 self.react(here, track, best[0], out)
+            if track is not None and not self._leaving:
+                self._look(here, track, best[0] if best else None, out)
             return
         if not best and self._again_ns is not None and here.now_ns >= self._again_ns:
             self._again_ns = here.now_ns + _AGAIN_NS
@@ -112,3 +121,15 @@ class Simple:
         if best:
             inputs: dict[str, Value] = {"snr_db": round(best[0].snr_db, 2)}
             out.append(self.go(best[0], "link-lost", inputs, here))
+
+    def _look(self, here: Situation, track: Track, best: Track | None, out: list[Decision]) -> None:
+        """Have a look around if it is time."""
+        now_ns, every_ns = here.now_ns, self._scan_ns
+        old = best is None or now_ns - best.heard_ns > every_ns
+        if every_ns and old and now_ns >= self._scanned_ns + every_ns and self.looks_around(track):
+            self._scanned_ns = now_ns
+            inputs: dict[str, Value] = {
+                "serving_snr_db": round(track.snr_db, 2),
+                "heard_s": None if best is None else (now_ns - best.heard_ns) / _NS_PER_S,
+            }
+            out.append(Probe("scan", rule="scan", inputs=inputs))

@@ -325,3 +325,16 @@ def test_a_trace_of_signals_alone_is_rehearsed(tmp_path: Path) -> None:
     assert status == 0
     assert "policy default" in output
     assert "rehearsed" in output
+
+
+def test_a_lab_files_movement_is_rehearsed() -> None:
+    """Nothing is run: the corridor, there and back, in milliseconds."""
+    lab = Path(__file__).parents[2] / "lab_configs" / "corridor.toml"
+    status, output = run(lab, "--seed", 1, "--json")
+    told = json.loads(output)
+    assert status == 0
+    assert told["figures"]["moves"] == 2
+    assert told["figures"]["link_losses"] == 0
+    assert told["figures"]["full_authentications"] == 0
+    assert told["figures"]["scans"] > 0
+    assert json.loads(run(lab, "--seed", 2, "--json")[1])["decisions"] != told["decisions"]

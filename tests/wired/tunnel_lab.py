@@ -116,6 +116,7 @@ _COMMANDS = {
     "mn": """
         addr add 10.1.0.7/24 dev wlan0
         addr add fd00:1::7/64 dev wlan0 nodad
+        addr add fd00:77::7/128 dev wlan0 home nodad
         link set wlan0 up
         route add default via 10.1.0.1 metric 1003
         route add default via fd00:1::1 metric 1024
