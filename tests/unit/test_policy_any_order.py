@@ -68,7 +68,7 @@ class AnyPolicy(RuleBasedStateMachine):
             kind = type(action)
             if kind in (act.ReturnToOld, act.TurnUplink, act.TurnBack, act.Leave):
                 assert target in {"", *owners} or self.conductor.here == target
-            if kind in BINDING and "" not in owners:
+            if kind is act.Bind and "" not in owners:
                 assert target in owners, "the binding goes with the radio"
             gone = REPLACES.get(kind, ())
             self.asked = [
