@@ -20,6 +20,9 @@ from mpa_hil.traffic.records import FlowLog
 
 _NOTHING_HEARD = Heard({}, None, None, [])
 _NEVER_NS = 1 << 63
+_LET_GO_NS = 150_000_000
+"""Time after the first packet in which those who held say so. A preparation for the next switch,
+which holds while it scans, takes longer before it comes to that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,14 @@ class Handover:
     measured: list[Measured]
     """Every flow, with this handover's window."""
     heard: Heard
+
+    @property
+    def holding(self) -> Span:
+        """When those who held for this handover's sake say what they held."""
+        if self.first_ns is None:
+            return self.span
+        end_ns = min(self.span.end_ns, self.first_ns + _LET_GO_NS)
+        return Span(self.span.start_ns, end_ns)
 
     @property
     def l2_ms(self) -> float | None:
@@ -111,7 +122,7 @@ def summaries(
             total_ms=None
             if one.first_ns is None
             else (one.first_ns - one.timeline.trigger_ns) / 1e6,
-            hold=held(every, one.span),
+            hold=held(every, one.holding),
         )
         for one in found
     ]

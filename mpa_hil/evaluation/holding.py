@@ -13,8 +13,8 @@ def held(events: Iterable[AnyEvent], span: Span) -> dict[str, HoldSummary]:
     """What was held and then released within a stretch of time, by place; nothing held: absent.
 
     Whoever released packets says so in an event with `held_ns`. The MN holds its uplink ("uplink"),
-    routers what comes for it: the one that was left ("old"), and all others ("downlink"). Of several
-    who held in one place, packets add up; the time is the longest.
+    routers what comes for it: the one that was left ("old"), and all others ("downlink"). Of
+    several who held in one place, packets add up; the time is the longest.
     """
     found: dict[str, HoldSummary] = {}
     for event in events:

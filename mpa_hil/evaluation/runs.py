@@ -153,7 +153,7 @@ def _handover(
         signalling=None if first is None else first.heard.signalling,
         eap=None if first is None else first.heard.eap,
         transfers=flows.downloads(raw, scenario, trigger_ns),
-        hold={} if trigger_ns is None else held(raw.events, Span(trigger_ns, _NEVER_NS)),
+        hold={} if first is None else held(raw.events, _holding(found)),
         switches=handovers.summaries(found, scenario, raw.events, gap) if len(found) > 1 else (),
         error=error or None,
         number=raw.number,
@@ -168,6 +168,12 @@ def _handover(
         events=tuple(_of_run(event, raw.info) for event in events),
         logs=tuple(one.log for one in measured),
     )
+
+
+def _holding(found: list[Handover]) -> Span:
+    """When those who held for the first handover's sake say so; of an only one, at any time."""
+    first = found[0]
+    return first.holding if len(found) > 1 else Span(first.timeline.trigger_ns, _NEVER_NS)
 
 
 def _incomplete(scenario: Scenario, found: list[Handover], gap_flow: str) -> str:

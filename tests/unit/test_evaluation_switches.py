@@ -130,6 +130,22 @@ def test_each_switch_is_measured_for_itself(tmp_path: Path) -> None:
     assert summary.verdict.checks[2].detail.startswith("4 comparisons")
 
 
+def test_what_is_held_for_a_scan_ahead_of_the_next_switch_is_not_this_ones(tmp_path: Path) -> None:
+    scan = told(
+        AGAIN - MS,
+        "hold.released",
+        address="x",
+        held_packets=40,
+        dropped_packets=0,
+        held_ns=70 * MS,
+    )
+    summary = evaluated(tmp_path, scan + back_again(lab().aps[0].bssid))
+    [run] = summary.schemes["reactive"].runs
+    first, second = run.switches
+    assert (first.hold, run.hold) == ({}, {})
+    assert second.hold == {"uplink": HoldSummary(0, 0, 4.0)}
+
+
 def test_a_switch_that_did_not_take_place_fails_the_run(tmp_path: Path) -> None:
     [run] = evaluated(tmp_path, b"").schemes["reactive"].runs
     assert (run.ok, run.error) == (False, "1 of 2 switches took place")
