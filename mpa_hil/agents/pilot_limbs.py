@@ -108,7 +108,7 @@ class Limb(HandoverShell):
         """Be done; what peers hold was given back, or is left to their time limits."""
         self._over = True
         self._tunnel_asked = self._making = False
-        self._queue.cancel()
+        self._cease()
         if not self._settled:
             self._remove_tunnel()
             if self._agents is not None:
@@ -175,14 +175,16 @@ class Limb(HandoverShell):
         super()._prepare_switch(action)
 
     def _ready(self, action: do.Ready) -> None:
+        super()._ready(action)
         self.marks()
         self._crew.is_ready(self.target.network, action)
 
     def _finished(self, action: do.Finished) -> None:
-        self.marks()
+        super()._finished(action)
         self._crew.is_over(self.target.network, action)
 
     def _through(self) -> None:
-        if not self._told_through:
-            self._told_through = True
+        first = not self._told_through
+        super()._through()
+        if first:
             self._crew.is_through(self.target.network)

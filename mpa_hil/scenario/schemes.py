@@ -160,6 +160,13 @@ class Piloted(Mpa, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All of RFC 6252 at the hands of a policy (`[policy]`), which decides when what is done; the
     table's other times and thresholds mean nothing to it."""
 
+    hold: Annotated[
+        Literal["next", "off"],
+        Meta(
+            description="where packets wait while the link switches: at the next router, or nowhere"
+        ),
+    ] = "next"
+
     control: Annotated[
         bool,
         Meta(description="there is no run without holding: what it would lose, `mpa` tells"),
