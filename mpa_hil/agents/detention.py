@@ -95,9 +95,12 @@ class Detention:
         """Packets may still come by this way."""
 
     def prepare(self, wish: tunnel.TunnelWish, ended: Ended) -> None:
-        """Have the router ready; `ended` is told whether it is. Again: nothing if it is."""
+        """Have the router ready; `ended` is told whether it is. Again, it asks no further."""
         if self.ready:
             self._loop.call_soon(ended, True)
+            return
+        if self._asked is Kind.DETAIN:  # who asked first is told no more
+            self._ended = ended
             return
         self._await(Kind.DETAIN, ended)
         self._carry_out(self._client.detain(wish, instant()))
@@ -149,16 +152,19 @@ class Detention:
                 deleted.set_result(well)
 
         try:
+            self._remove_end()  # at once: the next handover's has the same name
             self._close_through()
             self._await(Kind.DELETE, told)
-            if isinstance(self._port, DirectPort):
-                self._port.close()
-                self._port = AgentPort(self._new, self._on_datagram)
+            # By the port that there is: on the new link the router's address may look like a
+            # neighbour's, as long as the old address stands.
             self._carry_out(self._client.delete(instant()))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_FAREWELL_S):
                     await deleted
-        except OSError as error:  # the address went with its link: the router's limits remain
+        except (
+            MpaError,
+            OSError,
+        ) as error:  # the address went with its link: the router's limits remain
             self._console.emit("agent.failed", error=str(error), where=DEVICE)
         finally:
             self.vanish()
@@ -172,11 +178,14 @@ class Detention:
             self._timer = None
         self._close_through()
         self._port.close()
+        self._remove_end()
+
+    # --- inside
+
+    def _remove_end(self) -> None:
         if self._end is not None:
             self._end.remove()
             self._end = None
-
-    # --- inside
 
     def _await(self, kind: Kind | None, ended: Ended) -> None:
         self._asked, self._ended = kind, ended

@@ -50,9 +50,9 @@ class HandoverShell(AheadSteps):
         self._timer: asyncio.TimerHandle | None = None
         self._told_through = False
         self._old_side = OldSide(target, own, self._old)
+        self._meanwhile = lambda: self._old_side.begin(self._new)
         self._prefix: PrefixCheck | None = None
         self._queue = QueueWatch(lambda: self._pht is None or self._pht.passes())
-        self._tasks: set[asyncio.Task[None]] = set()
         self._acts: dict[type[do.Action], Callable[..., None]] = {
             do.Authenticate: self._authenticate,
             do.ForgetKeys: _leave,
@@ -371,9 +371,7 @@ class HandoverShell(AheadSteps):
             self._retire_binding(action)
 
     def _drop_old(self, _: do.DropOld) -> None:
-        task = self._loop.create_task(self._layer3.drop(self._old_side.part()))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._old_side.drop()
 
     def _ready(self, action: do.Ready) -> None:
         self._own.node.ready(action)
@@ -383,6 +381,8 @@ class HandoverShell(AheadSteps):
         self._way_back.let_go()
         if action.outcome is not do.Outcome.MOVED:
             self._layer3.thaw()
+        if action.outcome is do.Outcome.STAYED:
+            self._old_side.let_go()
         self._own.node.over(action)
 
     def _through(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -114,6 +115,9 @@ class AheadSteps(ABC):
         """The new address, had by ordinary means after the move."""
         self._secret = b""
         self._settling = self._settled = self._deleting = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._meanwhile: Callable[[], None] = lambda: None
+        """What else can be asked for while the access router makes its tunnel."""
 
     @abstractmethod
     def feed(self, event: Event, cause: str = "") -> None:
@@ -157,6 +161,7 @@ class AheadSteps(ABC):
             flows=target.flows,
         )
         self._provisioning().create(wish)
+        self._meanwhile()
 
     def _created(self, terms: tunnel.TunnelTerms) -> None:
         """The router's end stands: make this one."""

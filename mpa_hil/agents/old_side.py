@@ -4,7 +4,7 @@ where it is not, all of this does nothing."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from mpa_hil.agents.detention import DEVICE, Detention, Ended
 from mpa_hil.agents.handover_ahead import TUNNEL, Self, Target
@@ -30,6 +30,7 @@ class OldSide:
         self._own = own
         self._old = old
         self._detention: Detention | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def forwarding(self) -> bool:
@@ -40,6 +41,10 @@ class OldSide:
     def patience_s(self) -> float:
         """How long what it forwards may still be on its way."""
         return _FORWARD_S if self.forwarding else 0.0
+
+    def begin(self, new: Address) -> None:
+        """Begin with `stage`, which need not be waited for yet: it takes the router its time."""
+        self.stage(new, False, lambda: None)
 
     def stage(self, new: Address | None, tunnelled: bool, staged: Callable[[], None]) -> None:
         """Have it ready to hold, before the switch; `staged` is told when it is, or cannot be had.
@@ -99,6 +104,14 @@ class OldSide:
         """On the old link again."""
         self._attempt(lambda detention: detention.release())
 
+    def drop(self) -> None:
+        """The node lives on the new link: have it part with the old one, in its own time."""
+        self._later(self._own.layer3.drop(self.part()))
+
+    def let_go(self) -> None:
+        """The handover did not take place."""
+        self._later(self.close())
+
     async def part(self) -> None:
         """The node lives on the new link: wait until nothing comes by the old one any more."""
         forwarded = self.forwarding
@@ -112,6 +125,11 @@ class OldSide:
         detention, self._detention = self._detention, None
         if detention is not None:
             await detention.close()
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _attempt(self, step: Callable[[Detention], None]) -> None:
         if self._detention is None:

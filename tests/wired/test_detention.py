@@ -17,7 +17,6 @@ from tunnel_lab import NEW, OLD, Flow, TunnelLab, has, soon
 from mpa_hil.agents.detention import Detention, OldRouter
 from mpa_hil.agents.keyring import AgentKeys
 from mpa_hil.agents.stdio import Console
-from mpa_hil.tunnel.flows import UDP, FlowChoice, Treat
 from mpa_hil.tunnel.interface import TunnelWish
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces")
@@ -96,8 +95,8 @@ async def come(flow: Flow, count: int) -> list[bytes]:
     return await asyncio.to_thread(flow.arrived, count)
 
 
-def wish(mac: bytes, *flows: FlowChoice) -> TunnelWish:
-    return TunnelWish(THERE, (HERE,), mac, hold_ms=10_000, advertise=False, flows=flows)
+def wish(mac: bytes) -> TunnelWish:
+    return TunnelWish(THERE, (HERE,), mac, hold_ms=10_000, advertise=False)
 
 
 def test_held_and_forwarded(lab: AccessRouterLab) -> None:
@@ -131,27 +130,3 @@ def test_held_and_forwarded(lab: AccessRouterLab) -> None:
     assert int(str(forwarding["held_packets"])) >= 10
     assert forwarding["dropped_packets"] == 0
     assert lab.changed("gone")["cause"] == "delete"
-
-
-def test_a_switch_that_fails(lab: AccessRouterLab) -> None:
-    """On the old link again: what was held comes there; one flow has not waited. Then once more."""
-    tunnels = lab.tunnels
-    held, on = (Flow(tunnels, HERE) for _ in range(2))
-    port, mac = on.near.getsockname()[1], tunnels.mac("mn", "wlan0")
-
-    async def go(detention: Detention) -> None:
-        choice = FlowChoice(Treat.PASS, UDP, own_port=port)
-        for _ in range(2):
-            assert await told(lambda ended: detention.prepare(wish(mac, choice), ended))
-            assert await told(detention.hold)
-            there = held.down(10)
-            assert on.down(5) == await come(on, 5)
-            assert await come(held, 0) == []
-            detention.release()
-            assert await come(held, 10) == there
-            assert held.down(5) == await come(held, 5)
-        await detention.close()
-
-    inside(lab, go)
-    held.close()
-    on.close()
