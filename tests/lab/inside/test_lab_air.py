@@ -29,6 +29,8 @@ def air(drive: scenario.Scenario) -> Iterator[Air]:
     hwsim.mount_debugfs()
     addresses = {"mn": drive.mn.mac, **{ap.name: ap.bssid for ap in drive.aps}}
     radios = {box: hwsim.create(f"t.{box}", address) for box, address in addresses.items()}
+    for radio in radios.values():
+        hwsim.set_group(radio.phy, GROUP)
     made = Air(radios, GROUP, drive)
     yield made
     made.remove()
