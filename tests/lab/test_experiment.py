@@ -92,10 +92,11 @@ def test_the_floor_loses_nothing_beside_the_other_schemes(main: Summary) -> None
 
 @pytest.fixture(scope="module")
 def far(place: Path) -> Summary:
-    """The home network 100 ms away, and keys for the captures."""
-    keys = ("--set", "capture.keys=true")
+    """The home network 100 ms away, and keys for the captures; checked runs are main's affair."""
+    values = ("capture.keys=true", "measure.null_run=false", "schemes.mpa.control=false")
+    chosen = [word for value in values for word in ("--set", value)]
     schemes = ("--scheme", "reactive-tuned", "--scheme", "mpa")
-    return figures(run("far_home.toml", place / "far", *schemes, *keys))
+    return figures(run("far_home.toml", place / "far", *schemes, *chosen))
 
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark: make setup-test")
