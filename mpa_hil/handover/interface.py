@@ -30,6 +30,8 @@ class Event(Enum):
     PREPARE = "prepare"
     BIND_WANTED = "bind wanted"
     """Policy: start step 3 now (with `bind_ahead` off)."""
+    MORE_WANTED = "more wanted"
+    """Policy: `options.level` was raised; go on from what is ready. Another try, too."""
     SWITCH_WANTED = "switch wanted"
     """Policy or trigger: go now, with whatever is ready."""
     CANCEL = "cancel"

@@ -123,6 +123,17 @@ class Situation:
     def is_tunnel_wanted(self, turn: Turn) -> bool:
         return self.options.level is Level.BOUND
 
+    def is_lacks_keys(self, turn: Turn) -> bool:
+        return self.options.level > Level.REACTIVE and not self._keys
+
+    def is_lacks_address(self, turn: Turn) -> bool:
+        free = Event.ADDRESS_RELEASED not in self._awaited
+        return self.is_address_wanted(turn) and not self._configured and free
+
+    def is_lacks_tunnel(self, turn: Turn) -> bool:
+        free = Event.TUNNEL_DELETED not in self._awaited
+        return self.is_tunnel_wanted(turn) and self._configured and not self._tunnelled and free
+
     def is_another_address(self, turn: Turn) -> bool:
         return self._addresses < self.options.configure_tries
 

@@ -96,7 +96,7 @@ FAILURES: Final = frozenset(
     }
 )
 """A phase that ends with one of these has failed; one cut short by a wish is skipped."""
-WISHES: Final = frozenset({_E.SWITCH_WANTED, _E.CANCEL})
+WISHES: Final = frozenset({_E.SWITCH_WANTED, _E.MORE_WANTED, _E.CANCEL})
 
 _States = tuple[State, ...]
 _Rows = tuple[Row[State, Event], ...]
@@ -167,6 +167,14 @@ TABLE: Final = Table[State, Event](
         Row(tuple(State), _E.TUNNELLED, "tunnel_unwanted", "delete_unwanted", None),
         Row((_S.STAGING, _S.BOUND), _E.TUNNELLED, "", "stage_tunnelled", None),
         Row((_S.PREPARED,), _E.TUNNELLED, "", "stage_tunnelled", _S.STAGING),
+        # More is to be ready than was: what is there already stays.
+        *_each(
+            _READY,
+            (_E.MORE_WANTED,),
+            ("lacks_keys", "authenticate", _S.AUTHENTICATING),
+            ("lacks_address", "configure", _S.CONFIGURING),
+            ("lacks_tunnel", "create_tunnel", _S.TUNNELLING),
+        ),
         Row((_S.PREPARED,), _E.BIND_WANTED, "can_bind", "bind", _S.BINDING),
         *_each(
             _READY,

@@ -196,13 +196,15 @@ class Conductor:
         machine = self.machines.get(target)
         if machine is None:
             self._begin(target, level, now_ns)
-        elif target == self.owner or machine.options.level >= level or self.owner:
+        elif self.owner:
             return
-        elif machine.state in _PREPARING:
-            machine.options = replace(machine.options, level=level)
-        elif machine.state in (State.PREPARED, State.CLEARING):
+        elif machine.state is State.CLEARING:
             self._raised[target] = level
-            self._feed(target, Event.CANCEL, now_ns, "more is wanted")
+        elif machine.state in _PREPARING or machine.state is State.PREPARED:
+            # What was wanted and could not be had is not wanted again for that.
+            before = machine.level if machine.state is State.PREPARED else machine.options.level
+            machine.options = replace(machine.options, level=max(level, before))
+            self._feed(target, Event.MORE_WANTED, now_ns)
 
     def _begin(self, target: str, level: Level, now_ns: int) -> Handover:
         machine = Handover(replace(self._options, level=level))

@@ -174,6 +174,12 @@ class AnyOrder(RuleBasedStateMachine):
     def wish(self, event: Event) -> None:
         self.feed(event)
 
+    @rule(level=st.sampled_from(Level))
+    def more_is_wanted(self, level: Level) -> None:
+        level = max(level, self.machine.options.level)
+        self.machine.options = replace(self.machine.options, level=level)
+        self.feed(E.MORE_WANTED)
+
     @precondition(lambda self: self.lease)
     @rule(event=st.sampled_from((E.LEASE_EXPIRED, E.ADDRESS_TAKEN)))
     def address_gone(self, event: Event) -> None:

@@ -6,6 +6,7 @@ import pytest
 from policy_world import S, World
 
 from mpa_hil.handover import interface as act
+from mpa_hil.handover.interface import Event
 from mpa_hil.handover.states import State
 from mpa_hil.policy import interface as say
 from mpa_hil.policy.conductor import Carry
@@ -70,6 +71,52 @@ def test_what_is_prepared_is_told(world: Quiet) -> None:
         (2, False, True),
     ]
     assert not world.actions(act.Bind), "that is a decision of its own"
+
+
+@pytest.mark.parametrize(
+    ("after_s", "state"), [(1.605, State.STAGING), (4.0, State.PREPARED)]
+)
+def test_more_is_prepared_on_top_of_what_there_is(after_s: float, state: State) -> None:
+    """Nothing is given back and got again for it."""
+    world = Quiet()
+    world.want(prepare("b1", 1))
+    world.run(1)
+    assert world.state("b1") is State.PREPARED
+    world.want(prepare("b1", 2))
+    world.rest(after_s - 0.6)
+    assert world.state("b1") is state
+    world.want(prepare("b1", 3))
+    world.run(4)
+    assert world.state("b1") is State.PREPARED
+    assert world.conductor.machines["b1"].level is Level.CONFIGURED
+    assert world.actions() == [
+        ("b1", "Authenticate"),
+        ("b1", "PrepareSwitch"),
+        ("b1", "Ready"),
+        ("b1", "Configure"),
+        ("b1", "PrepareSwitch"),
+        *([("b1", "Ready")] if state is State.PREPARED else []),
+        ("b1", "CreateTunnel"),
+        ("b1", "PrepareSwitch"),
+        ("b1", "Ready"),
+    ]
+
+
+def test_what_was_refused_is_asked_for_again_when_it_is_wanted_again(world: Quiet) -> None:
+    world.want(prepare("b1"))
+    world.run(1)
+    assert world.state("b1") is State.CONFIGURING
+    world.run(1)
+    assert world.state("b1") is State.TUNNELLING
+    world.obey(world.conductor.feed("b1", Event.TUNNEL_REFUSED, world.now_ns))
+    world.run(1)
+    assert world.state("b1") is State.PREPARED
+    world.want(prepare("b1", 2))
+    assert world.state("b1") is State.PREPARED, "not beyond what is wanted"
+    world.want(prepare("b1"))
+    world.run(2)
+    assert world.actions(act.CreateTunnel) == [("b1", "CreateTunnel")] * 2
+    assert world.actions(act.Configure) == [("b1", "Configure")]
 
 
 def test_a_second_binding_waits_until_the_first_is_undone(world: Quiet) -> None:
