@@ -73,9 +73,7 @@ def test_what_is_prepared_is_told(world: Quiet) -> None:
     assert not world.actions(act.Bind), "that is a decision of its own"
 
 
-@pytest.mark.parametrize(
-    ("after_s", "state"), [(1.605, State.STAGING), (4.0, State.PREPARED)]
-)
+@pytest.mark.parametrize(("after_s", "state"), [(1.605, State.STAGING), (4.0, State.PREPARED)])
 def test_more_is_prepared_on_top_of_what_there_is(after_s: float, state: State) -> None:
     """Nothing is given back and got again for it."""
     world = Quiet()
