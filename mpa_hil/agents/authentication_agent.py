@@ -286,9 +286,9 @@ class AuthenticationAgentProcess:
         if found.damage:
             self._console.emit("aa.store", reason=found.damage)
         kept = 0
-        for record in found.records:
+        for record, now in found.each(instant()):
             try:
-                kept += self._agent.restore(record, instant())
+                kept += self._agent.restore(record, now)
             except DecodeError as error:
                 self._console.emit("aa.store", reason=str(error))
         return kept, len(found.records) - kept

@@ -1,8 +1,9 @@
 """The file in which a home agent keeps its bindings, so that one that was killed goes on.
 
-A line is a JSON array of home address and record; the last line for a home address counts. A line
-is handed to the kernel before the answer that follows from it is sent. The file is its owner's
-alone (mode 0600) and is made anew, in one step, at each start and when it has grown.
+A line is a JSON array of home address, record, and whose clocks the record's times are of
+(`clock.Origin`); the last line for a home address counts. A line is handed to the kernel before the
+answer that follows from it is sent. The file is its owner's alone (mode 0600) and is made anew, in
+one step, at each start and when it has grown.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from mpa_hil import clock
+from mpa_hil.clock import Origin
+from mpa_hil.mobility.interface import Instant
 from radios.errors import LocalError
 
 _COMPACT_AT = 2000
@@ -30,21 +34,29 @@ class BindingJournal:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._origins: dict[str, Origin] = {}
         self._lines = 0
         self._descriptor = -1
         try:
-            self.records = dict(_read(path))
+            self.records: dict[str, Mapping[str, object]] = {}
+            for home, record, origin in _read(path):
+                self.records[home], self._origins[home] = record, origin
             self._renew()
         except OSError as error:
             raise LocalError(f"it cannot be used: {error.strerror}", where=path) from error
 
+    def each(self, now: Instant) -> Iterator[tuple[str, Mapping[str, object], Instant]]:
+        """What it holds, each with the present by the clocks that it was written by."""
+        for home, record in tuple(self.records.items()):
+            yield home, record, self._origins[home].read(now)
+
     def note(self, home: str, record: Mapping[str, object]) -> None:
         """What is true of a home address from now on."""
-        self.records[home] = record
+        self.records[home], self._origins[home] = record, clock.origin()
         if self._lines >= _COMPACT_AT:
             self._renew()
         else:
-            os.write(self._descriptor, _line(home, record))
+            os.write(self._descriptor, self._line(home))
             self._lines += 1
 
     def close(self) -> None:
@@ -57,7 +69,7 @@ class BindingJournal:
         fresh = f"{self._path}.new"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            text = b"".join(_line(home, record) for home, record in self.records.items())
+            text = b"".join(map(self._line, self.records))
             while text:
                 text = text[os.write(descriptor, text) :]
             os.replace(fresh, self._path)
@@ -67,19 +79,18 @@ class BindingJournal:
         self.close()
         self._descriptor, self._lines = descriptor, len(self.records)
 
+    def _line(self, home: str) -> bytes:
+        values = (home, self.records[home], *self._origins[home])
+        return json.dumps(values, separators=(",", ":")).encode() + b"\n"
 
-def _line(home: str, record: Mapping[str, object]) -> bytes:
-    return json.dumps((home, record), separators=(",", ":")).encode() + b"\n"
 
-
-def _read(path: str) -> dict[str, Mapping[str, object]]:
-    found: dict[str, Mapping[str, object]] = {}
+def _read(path: str) -> Iterator[tuple[str, Mapping[str, object], Origin]]:
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as lines:
         for line in lines:
             try:
-                home, record = json.loads(line)
-            except ValueError:
+                home, record, boot, ahead_ns = json.loads(line)
+            except (TypeError, ValueError):
                 continue  # cut off when it was written, or damaged: one binding less
-            if isinstance(home, str) and isinstance(record, dict):
-                found[home] = record
-    return found
+            of_clocks = isinstance(boot, str) and isinstance(ahead_ns, int)
+            if isinstance(home, str) and isinstance(record, dict) and of_clocks:
+                yield home, record, Origin(boot, ahead_ns)

@@ -132,8 +132,10 @@ class ConfigurationServer(KeyRecipient):
         if link.store is not None:
             self._journal = Journal(link.store)
             found = self._journal.load()
-            faults = self._agent.restore(found.records, instant())
-            for fault in (*([found.damage] if found.damage else ()), *faults):
+            faults = [found.damage] if found.damage else []
+            for record, now in found.each(instant()):
+                faults += self._agent.restore((record,), now)
+            for fault in faults:
                 self.console.emit("agent.refused", command="restore", reason=fault)
         for address in self._own:
             self._ports[address] = UdpPort(

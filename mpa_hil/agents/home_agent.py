@@ -160,8 +160,8 @@ class HomeAgentProcess:
             reverse_tunnel=settings.reverse_tunnel,
         )
         if self._journal is not None:
-            for home, record in tuple(self._journal.records.items()):
-                self._carry_out(self._machine.restore(IPv4Address(home), record, instant()))
+            for home, record, now in self._journal.each(instant()):
+                self._carry_out(self._machine.restore(IPv4Address(home), record, now))
         loop.watch(self._socket, self._on_datagram)
         loop.watch(sys.stdin, self._on_command)
         console.emit("mip4.ready", address=settings.address, port=settings.port)

@@ -170,8 +170,8 @@ class HomeAgentProcess:
             several=settings.several,
         )
         if self._journal is not None:
-            for home, record in tuple(self._journal.records.items()):
-                self._carry_out(self._machine.restore(IPv6Address(home), record, instant()))
+            for home, record, now in self._journal.each(instant()):
+                self._carry_out(self._machine.restore(IPv6Address(home), record, now))
         loop.watch(self._socket, self._on_packets)
         if self._link is not None:
             loop.watch(self._link, self._on_claims)

@@ -266,10 +266,10 @@ class TunnelService:
         if found.damage:
             self._console.emit("tunnel.store", reason=found.damage)
         kept = 0
-        for values in found.records:
+        for values, now in found.each(instant()):
             session = None
             with contextlib.suppress(DecodeError):
-                session = restored(values, instant())
+                session = restored(values, now)
             if session is None:
                 self._forget(values)
                 continue

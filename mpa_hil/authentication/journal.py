@@ -2,7 +2,8 @@
 its sessions): each change a line, made anew when it grows.
 
 A line is the first 16 hexadecimal digits of the SHA-256 of what follows, a space, and a JSON array
-of session id and record (null: the session is over). The last line for a session counts.
+of session id, record (null: the session is over), and whose clocks the record's times are of
+(`clock.Origin`). The last line for a session counts.
 
 A line is handed to the kernel before anything that follows from it leaves the agent, so killing it
 loses nothing; it reaches the disk soon after, in one go with others. The file is its owner's alone
@@ -15,13 +16,16 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
+from mpa_hil import clock
+from mpa_hil.clock import Origin
 from mpa_hil.errors import LocalError
+from mpa_hil.mobility.interface import Instant
 
 _DIGEST_DIGITS = 16
 _COMPACT_AT = 4
@@ -49,6 +53,13 @@ class Found:
     damage: str
     """What was wrong with the file, empty when nothing was. A last line that was cut off, as by a
     power failure, is none."""
+    origins: tuple[Origin, ...]
+    """Of the records, in the same order."""
+
+    def each(self, now: Instant) -> Iterator[tuple[Mapping[str, object], Instant]]:
+        """The records, each with the present by the clocks that it was written by."""
+        for record, origin in zip(self.records, self.origins, strict=True):
+            yield record, origin.read(now)
 
 
 class Journal:
@@ -82,8 +93,9 @@ class Journal:
             lines = {}
         self._lines = lines
         self._compact()
-        records = tuple(json.loads(line[_DIGEST_DIGITS + 1 :])[1] for line in lines.values())
-        return Found(records, damage)
+        read = [json.loads(line[_DIGEST_DIGITS + 1 :]) for line in lines.values()]
+        records = tuple(record for _, record, *_ in read)
+        return Found(records, damage, tuple(Origin(*whose) for _, _, *whose in read))
 
     def write(self, changes: Iterable[tuple[int, Record | None]]) -> None:
         """Hand changes to the kernel."""
@@ -155,7 +167,7 @@ class Journal:
 
 
 def _line(session_id: int, values: dict[str, object] | None) -> bytes:
-    body = _encode([session_id, values]).encode()
+    body = _encode([session_id, values, *clock.origin()]).encode()
     return sha256(body).hexdigest()[:_DIGEST_DIGITS].encode() + b" " + body + b"\n"
 
 
@@ -169,7 +181,7 @@ def _read(octets: bytes) -> tuple[dict[int, bytes], str]:
         if line[: _DIGEST_DIGITS + 1] != digest + b" ":
             return {}, f"line {number} is damaged"
         try:
-            session_id, values = json.loads(body)
+            session_id, values, _, _ = json.loads(body)
         except (ValueError, TypeError):
             return {}, f"line {number} is not of this version"
         if values is None:

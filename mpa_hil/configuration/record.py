@@ -81,7 +81,8 @@ class HoldingRecord:
                 tuple(map(ip_address, _texts(values, "dns"))),
                 _seconds(values, "life_s"),
                 _seconds(values, "renew_s"),
-                now.monotonic_ns - (now.unix_ns - since_unix_ns),
+                # No later than now, if the clock was set back: no lease grows by that.
+                now.monotonic_ns - max(now.unix_ns - since_unix_ns, 0),
                 tuple(map(ip_network, _texts(values, "link_prefixes"))),
                 None if values["server"] is None else ip_address(_text(values, "server")),
                 _octets(values, "server_id"),

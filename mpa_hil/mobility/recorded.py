@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mpa_hil.mobility.interface import Instant
+from mpa_hil.mobility.interface import NS_PER_S, Instant
 
 
 class Unreadable(ValueError):
@@ -54,9 +54,10 @@ class Recorded:
             yield Recorded(entry)
 
 
-def expiry(unix_ns: int, now: Instant) -> int:
-    """A moment of the calendar on the clock that lifetimes run on."""
-    return now.monotonic_ns + unix_ns - now.unix_ns
+def expiry(unix_ns: int, life_s: int, now: Instant) -> int:
+    """A moment of the calendar on the clock that lifetimes run on: no later than `life_s` from now,
+    whatever became of the calendar."""
+    return now.monotonic_ns + min(unix_ns - now.unix_ns, life_s * NS_PER_S)
 
 
 def calendar(monotonic_ns: int, now: Instant) -> int:

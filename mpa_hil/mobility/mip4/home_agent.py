@@ -80,6 +80,10 @@ class HomeAgent:
         self._source_must_match = source_must_match
         self._bindings: dict[IPv4Address, Binding] = {}
         floor = ids.from_unix_ns(started.unix_ns)
+        self._calendar_ns = started.unix_ns - started.monotonic_ns
+        self._ahead_ns = 0
+        """Of the calendar, which was set back since a floor was written down. Nodes follow this
+        agent's clock, and would be refused until the calendar is there again."""
         self._floors = dict.fromkeys(self._subscribers, floor)
 
     @property
@@ -141,6 +145,8 @@ class HomeAgent:
             return (Discarded(f"a record that cannot be read: {error}", source),)
         if ids.is_after(floor, self._floors[home_address]):
             self._floors[home_address] = floor
+            ours_ns = now.monotonic_ns + self._calendar_ns  # `now` may be by another's clocks
+            self._ahead_ns = max(self._ahead_ns, ids.ahead_ns(floor, ours_ns))
         known = {entry.spi for entry in self._subscribers[home_address].associations}
         for binding in (entry for entry in bindings if entry.spi in known):
             if binding.expires_ns is None or binding.expires_ns > now.monotonic_ns:
@@ -208,7 +214,7 @@ class HomeAgent:
         return self._accept(request, subscriber, association, source, now)
 
     def _is_fresh(self, request: RegistrationRequest, now: Instant) -> bool:
-        ours = ids.from_unix_ns(now.unix_ns)
+        ours = ids.from_unix_ns(now.unix_ns + self._ahead_ns)
         apart_s = abs(ids.difference_s(request.identification, ours))
         newer = ids.is_after(request.identification, self._floors[request.home_address])
         return newer and apart_s <= self._tuning.timestamp_window_s
@@ -300,7 +306,7 @@ class HomeAgent:
         home = request.home_address
         reply = RegistrationReply(code, 0, home, self.address, request.identification)
         if code == Code.HA_IDENTIFICATION:
-            stamp = ids.mismatch(request.identification, now.unix_ns)
+            stamp = ids.mismatch(request.identification, now.unix_ns + self._ahead_ns)
             reply = replace(reply, identification=stamp)
         refused = Refused(home, request.care_of, code, meaning(code), why, source)
         return refused, self._reply(reply, association, source)
@@ -317,13 +323,13 @@ class HomeAgent:
 
 
 def _restored(home: IPv4Address, entry: Recorded, now: Instant) -> Binding:
-    ends_ns = entry.number("expires_unix_ns")
+    ends_ns, life_s = entry.number("expires_unix_ns"), entry.number("lifetime_s")
     return Binding(
         home,
         IPv4Address(entry.text("care_of")),
         entry.number("identification"),
-        entry.number("lifetime_s"),
-        None if ends_ns < 0 else expiry(ends_ns, now),
+        life_s,
+        None if ends_ns < 0 else expiry(ends_ns, life_s, now),
         bool(entry.number("reverse_tunnel")),
         Endpoint(IPv4Address(entry.text("address")), entry.number("port")),
         entry.number("spi"),

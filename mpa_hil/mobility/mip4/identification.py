@@ -6,6 +6,8 @@ It is time stamp, sequence number and transaction number at once.
 
 from __future__ import annotations
 
+import math
+
 from mpa_hil.mobility.interface import NS_PER_S
 
 NTP_UNIX_OFFSET_S = 2_208_988_800
@@ -28,6 +30,12 @@ def difference_s(later: int, earlier: int) -> float:
 def is_after(identification: int, other: int) -> bool:
     """Whether `identification` is later than `other`, in the arithmetic of `difference_s`."""
     return 0 < (identification - other) & 0xFFFFFFFFFFFFFFFF < 1 << 63
+
+
+def ahead_ns(identification: int, unix_ns: int) -> int:
+    """How far an identification is ahead of the calendar; 0: it is not."""
+    ahead_s = difference_s(identification, from_unix_ns(unix_ns))
+    return math.ceil(ahead_s * NS_PER_S) if ahead_s > 0 else 0
 
 
 def mismatch(identification: int, now_unix_ns: int) -> int:

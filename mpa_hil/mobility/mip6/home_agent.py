@@ -120,6 +120,9 @@ class HomeAgent:
         self._source_must_match = source_must_match
         self._errors = ErrorSender(address, self._tuning.error_interval_s)
         floor = ids.from_unix_ns(started.unix_ns)
+        self._calendar_ns = started.unix_ns - started.monotonic_ns
+        self._ahead_ns = 0
+        """Of the calendar, as in Mobile IPv4's home agent."""
         self._nodes = {entry.home_address: _Node(entry, floor) for entry in subscribers}
 
     @property
@@ -165,14 +168,17 @@ class HomeAgent:
                     IPv6Address(entry.text("care_of")),
                     entry.number("sequence"),
                     entry.number("lifetime_s"),
-                    expiry(entry.number("expires_unix_ns"), now),
+                    expiry(entry.number("expires_unix_ns"), entry.number("lifetime_s"), now),
                     entry.number("bid"),
                 )
                 for entry in read.each("bindings")
             )
         except ValueError as error:
             return (Discarded(f"a record that cannot be read: {error}", endpoint(home)),)
-        node.floor = floor if ids.is_after(floor, node.floor) else node.floor
+        if ids.is_after(floor, node.floor):
+            node.floor = floor
+            ours_ns = now.monotonic_ns + self._calendar_ns
+            self._ahead_ns = max(self._ahead_ns, ids.ahead_ns(floor, ours_ns))
         node.sequence = sequence if sequence >= 0 else None
         node.bindings = tuple(b for b in bindings if b.expires_ns > now.monotonic_ns)
         return (Bound(home, (), node.bindings),) if node.bindings else ()
@@ -267,8 +273,11 @@ class HomeAgent:
             return (Check(home),) if first else ()
         return self._accept(node, request, now)
 
+    def _stamp(self, now: Instant) -> int:
+        return ids.from_unix_ns(now.unix_ns + self._ahead_ns)
+
     def _is_fresh(self, timestamp: int, floor: int, now: Instant) -> bool:
-        apart_s = abs(ids.difference_s(timestamp, ids.from_unix_ns(now.unix_ns)))
+        apart_s = abs(ids.difference_s(timestamp, self._stamp(now)))
         return ids.is_after(timestamp, floor) and apart_s <= self._tuning.timestamp_window_s
 
     def _fault(self, node: _Node, request: _Request) -> tuple[Status, str] | None:
@@ -355,7 +364,7 @@ class HomeAgent:
         told = request.update.sequence if sequence is None else sequence
         options: tuple[Option, ...] = ()
         if status is Status.ID_MISMATCH:
-            options = (ReplayProtection(ids.from_unix_ns(now.unix_ns)),)
+            options = (ReplayProtection(self._stamp(now)),)
         return (
             self._acknowledge(request, status, told, 0, options),
             Refused(request.home, request.care_of, status, f"{meaning(status)}: {why}"),
