@@ -43,6 +43,19 @@ def test_nothing_goes_wrong() -> None:
     assert world.dark_ns <= 0.2 * S
 
 
+def dies_at(world: World, kind: type[act.Action], wait_s: float) -> list[str]:
+    """The first target for which an action is carried out is switched off after a while; who."""
+    victims: list[str] = []
+
+    def look(carry: Carry) -> None:
+        if isinstance(carry.action, kind) and not victims:
+            victims.append(carry.target)
+            world.after(wait_s, lambda: world.dead.add(carry.target))
+
+    world.on_carry = look
+    return victims
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("name", loading.SHIPPED)
 def test_the_target_vanishes(name: str, moment: str) -> None:
@@ -50,20 +63,57 @@ def test_the_target_vanishes(name: str, moment: str) -> None:
     for seed in range(runs(50) if name == "default" else 1):
         world = World(crossing, name, seed)
         wait_s = world.dice.choice((0.0, 0.0, 0.05, 0.3))
-        victims: list[str] = []
-
-        def vanish(
-            carry: Carry, world: World = world, s: float = wait_s, victims: list[str] = victims
-        ) -> None:
-            if isinstance(carry.action, MOMENTS[moment]) and not victims:
-                victims.append(carry.target)
-                world.after(s, lambda: world.dead.add(carry.target))
-
-        world.on_carry = vanish
+        victims = dies_at(world, MOMENTS[moment], wait_s)
         world.run(90)
         world.is_whole()
         assert world.dead == set(victims)
         assert world.radio in {"b1", "c1"} - world.dead
+
+
+class Listening(World):
+    """Counts for how long packets for the node had no way to it."""
+
+    cut_off_ns = 0
+
+    @property
+    def now_ns(self) -> int:
+        return self._now_ns
+
+    @now_ns.setter
+    def now_ns(self, value: int) -> None:
+        if hasattr(self, "home") and not self.is_reached():
+            self.cut_off_ns += value - self._now_ns
+        self._now_ns = value
+
+    def is_reached(self) -> bool:
+        if not self.radio or self.home == self.radio:
+            return bool(self.radio)
+        machine = self.conductor.machines.get(self.home)
+        tunnelled = machine is not None and machine.level is Level.BOUND
+        return self.radio == self.conductor.here and tunnelled
+
+
+PREPARED_AND_NOT = {
+    "at association": (act.SelectNetwork, act.SelectNetwork),
+    "after it": (act.Arrive, act.Acquire),
+}
+
+
+@pytest.mark.parametrize("moment", PREPARED_AND_NOT)
+def test_a_target_that_vanishes_costs_no_more_than_without_preparation(moment: str) -> None:
+    """F4 with G10: no more than 1.1 times what it costs a node that prepares nothing."""
+    for seed in range(runs(50)):
+        wait_s = dice(f"F4 {seed}").choice((0.0, 0.0, 0.005, 0.05, 0.3))
+        cut_off_s = []
+        for level, kind in zip((3, 0), PREPARED_AND_NOT[moment], strict=True):
+            world = Listening(crossing, "default", seed, level=level)
+            victims = dies_at(world, kind, wait_s)
+            world.run(90)
+            world.is_whole()
+            assert victims
+            assert world.radio in {"b1", "c1"} - world.dead
+            cut_off_s.append(world.cut_off_ns / S)
+        assert cut_off_s[0] <= 1.1 * cut_off_s[1], (seed, wait_s, cut_off_s)
 
 
 @pytest.mark.parametrize("name", loading.SHIPPED)
