@@ -60,11 +60,18 @@ class Handover:
 
     @property
     def l3_ms(self) -> float | None:
-        """Port open to the first packet with the new address; None when the address stays."""
-        opened_ns = self.timeline.port_open_ns
-        if self.first_ns is None or opened_ns is None or not self.timeline.readdressed:
+        """Port open to the first packet with the new address; None when the address stays.
+
+        Where that was prepared, the next access router's answer may be the first packet.
+        """
+        opened_ns, first_ns = self.timeline.port_open_ns, self.first_ns
+        if first_ns is None or opened_ns is None:
             return None
-        return (self.first_ns - opened_ns) / 1e6
+        if not self.timeline.readdressed:
+            if self.timeline.answered_ns is None:
+                return None
+            first_ns = min(first_ns, self.timeline.answered_ns)
+        return (first_ns - opened_ns) / 1e6
 
 
 def find(raw: RawRun, scenario: Scenario, logs: list[FlowLog]) -> list[Handover]:
@@ -122,7 +129,7 @@ def summaries(
             total_ms=None
             if one.first_ns is None
             else (one.first_ns - one.timeline.trigger_ns) / 1e6,
-            hold=held(every, one.holding),
+            hold=held(every, one.holding, None if scenario.placements else one.timeline),
         )
         for one in found
     ]

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mpa_hil.evaluation.timeline import MOBILE_NODE, Span
+import msgspec
+
+from mpa_hil.evaluation.timeline import MOBILE_NODE, Span, Timeline
 from mpa_hil.events import AnyEvent
 from mpa_hil.report.run_parts import HoldSummary
 
 
-def held(events: Iterable[AnyEvent], span: Span) -> dict[str, HoldSummary]:
+def held(
+    events: Iterable[AnyEvent], span: Span, timeline: Timeline | None = None
+) -> dict[str, HoldSummary]:
     """What was held and then released within a stretch of time, by place; nothing held: absent.
 
     Whoever released packets says so in an event with `held_ns`. The MN holds its uplink ("uplink"),
     routers what comes for it: the one that was left ("old"), and all others ("downlink"). Of
-    several who held in one place, packets add up; the time is the longest.
+    several who held in one place, packets add up; the times are of who held for longest.
+
+    Args:
+        timeline: the handover that they held for; None: their clocks are not the MN's.
     """
     found: dict[str, HoldSummary] = {}
     for event in events:
@@ -25,9 +32,26 @@ def held(events: Iterable[AnyEvent], span: Span) -> dict[str, HoldSummary]:
         if getattr(event, "detained", False):
             place = "old"
         before = found.get(place, HoldSummary(0, 0, 0.0))
-        found[place] = HoldSummary(
+        one = HoldSummary(
             packets=before.packets + getattr(event, "held_packets", 0),
             dropped=before.dropped + getattr(event, "dropped_packets", 0),
-            ms=max(before.ms, held_ns / 1e6),
+            ms=held_ns / 1e6,
+            release_ms=_release_ms(event.t_ns, timeline),
+            drain_ms=_drain_ms(event.t_ns - held_ns, timeline),
         )
+        if before.ms > one.ms:
+            one = msgspec.structs.replace(before, packets=one.packets, dropped=one.dropped)
+        found[place] = one
     return found
+
+
+def _release_ms(at_ns: int, timeline: Timeline | None) -> float | None:
+    opened_ns = None if timeline is None else timeline.port_open_ns
+    return None if opened_ns is None else (at_ns - opened_ns) / 1e6
+
+
+def _drain_ms(began_ns: int, timeline: Timeline | None) -> float | None:
+    drained_ns = None if timeline is None else timeline.drained_ns
+    if drained_ns is None or drained_ns < began_ns:
+        return None
+    return (drained_ns - began_ns) / 1e6

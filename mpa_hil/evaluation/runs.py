@@ -17,6 +17,7 @@ from mpa_hil.evaluation.timeline import FIRST_PACKET, MOBILE_NODE, Span, Timelin
 from mpa_hil.events import AnyEvent, PhaseEnded
 from mpa_hil.report.faults import FaultSummary
 from mpa_hil.report.policies import PolicySummary
+from mpa_hil.report.run_parts import HoldSummary
 from mpa_hil.report.summary import Run, failed_run, make_run
 from mpa_hil.report.verdict import QuietRun
 from mpa_hil.scenario import Scenario, floor_scenario
@@ -153,7 +154,7 @@ def _handover(
         signalling=None if first is None else first.heard.signalling,
         eap=None if first is None else first.heard.eap,
         transfers=flows.downloads(raw, scenario, trigger_ns),
-        hold={} if first is None else held(raw.events, _holding(found)),
+        hold=_held(raw, scenario, found),
         switches=handovers.summaries(found, scenario, raw.events, gap) if len(found) > 1 else (),
         error=error or None,
         number=raw.number,
@@ -170,10 +171,13 @@ def _handover(
     )
 
 
-def _holding(found: list[Handover]) -> Span:
-    """When those who held for the first handover's sake say so; of an only one, at any time."""
-    first = found[0]
-    return first.holding if len(found) > 1 else Span(first.timeline.trigger_ns, _NEVER_NS)
+def _held(raw: RawRun, scenario: Scenario, found: list[Handover]) -> dict[str, HoldSummary]:
+    """What was held for the first handover's sake. Who held may say so late, if it is the only."""
+    if not found:
+        return {}
+    first, timeline = found[0], found[0].timeline
+    span = first.holding if len(found) > 1 else Span(timeline.trigger_ns, _NEVER_NS)
+    return held(raw.events, span, None if scenario.placements else timeline)
 
 
 def _incomplete(scenario: Scenario, found: list[Handover], gap_flow: str) -> str:

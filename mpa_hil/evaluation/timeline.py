@@ -29,6 +29,8 @@ AUTHENTICATED, INSTALLED, *_ = PREPARATION
 BOUND: Phase = "binding-update"
 """Ahead of the switch at level 3 of RFC 6252 C.4, else after it."""
 _ADDRESS_PHASES = ("dhcp", "binding-update")
+_DRAINING: Phase = "pre-switching"
+_ARRIVAL: Phase = "arrival"
 _NEVER_NS = 1 << 63
 _LEAVING_PHASES = ("scan", "authentication")
 
@@ -78,13 +80,27 @@ class Timeline:
         """Whether the MN has got another care-of address."""
         return any(name in self.phases for name in _ADDRESS_PHASES)
 
+    @property
+    def drained_ns(self) -> int | None:
+        """The MN had everything that was sent to it before its packets were held."""
+        spans = self.phases.get(_DRAINING, ())
+        return spans[-1].end_ns if spans else None
+
+    @property
+    def answered_ns(self) -> int | None:
+        """The next access router's word reached the MN at its new address."""
+        spans = self.phases.get(_ARRIVAL, ())
+        return spans[0].end_ns if spans else None
+
     def phases_ms(self, first_packet_ns: int) -> dict[str, float]:
         """Time by phase from the trigger to the first packet, with remainder and total.
 
         What of a phase lies outside does not count. The wait for the first packet begins when the
-        mobile node says so; a packet that came before it could say so makes it 0 long.
+        mobile node says so, and no other phase counts during it; a packet that came before it
+        could say so makes it 0 long.
         """
-        whole = Span(self.trigger_ns, first_packet_ns)
+        end_ns = min(first_packet_ns, self.arrived_ns or first_packet_ns)
+        whole = Span(self.trigger_ns, end_ns)
         times = {
             name: sum(_overlap_ns(span, whole) for span in spans) / 1e6
             for name, spans in self.phases.items()

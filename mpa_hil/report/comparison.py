@@ -14,6 +14,9 @@ Definitions of the figures, all of one run, times in ms:
     handover_jitter_ms          what that is beyond the packets' spacing
     buffering_ms                how long packets to the MN were held while the link switched
     buffered_packets            how many; buffer_dropped: how many were too many
+    release_ms                  port open to the release
+    drain_ms                    what of buffering_ms was over when the old path had run dry
+    hold_over_gap               what was not over then, as a multiple of gap_down_ms
 """
 
 from __future__ import annotations
@@ -53,6 +56,9 @@ _NAMES = {
     "buffering_ms": "buffering period",
     "buffered_packets": "buffered packets",
     "buffer_dropped": "too many for the buffer",
+    "release_ms": "port open to release",
+    "drain_ms": "  of it: the old path drains",
+    "hold_over_gap": "  all else, in blackouts",
 }
 
 
@@ -158,7 +164,19 @@ def _buffering(run: Run) -> dict[str, float | None]:
         "buffering_ms": hold.ms,
         "buffered_packets": hold.packets,
         "buffer_dropped": hold.dropped,
+        "release_ms": hold.release_ms,
+        "drain_ms": hold.drain_ms,
+        "hold_over_gap": _over_gap(run, hold.ms - (hold.drain_ms or 0.0)),
     }
+
+
+def _over_gap(run: Run, waited_ms: float) -> float | None:
+    """None: packets are too far apart to show the blackout."""
+    gap_ms, flow = run.gap_ms.downlink, run.flows.get(run.gap_flow)
+    down = None if flow is None else flow.downlink
+    if gap_ms is None or down is None or gap_ms < 2 * down.spacing_ms:
+        return None
+    return waited_ms / gap_ms
 
 
 def _both(one: int | None, other: int | None) -> int | None:
@@ -209,13 +227,18 @@ def _column(wanted: Sequence[str], column: Column, summary: Summary) -> ColumnRe
 
 def _check(check: Check, columns: Mapping[str, ColumnResult]) -> CheckResult:
     one = columns[check.column].figures.get(check.figure)
+    if check.at_least:
+        text = f"{check.figure}: {check.column} at least {check.at_least:g}"
+        if one is None:
+            return CheckResult(text=f"{text}: not measured", passed=None)
+        return CheckResult(text=f"{text}: {one.minimum:g}", passed=one.minimum >= check.at_least)
     if not check.of:
         text = f"{check.figure}: {check.column} at most {check.plus:g}"
         if one is None:
             return CheckResult(text=f"{text}: not measured", passed=None)
         # What must never be exceeded is asked of every run.
         worst = one.maximum
-        return CheckResult(text=f"{text}: {worst:g}", passed=worst <= check.plus)
+        return CheckResult(text=f"{text}: {worst:.4g}", passed=worst <= check.plus)
     other = columns[check.of].figures.get(check.figure)
     factor = "" if check.at_most == 1 else f"{check.at_most:g} x "
     plus = f" + {check.plus:g}" if check.plus else ""

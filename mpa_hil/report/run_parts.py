@@ -31,6 +31,10 @@ class HoldSummary(msgspec.Struct, frozen=True):
     """That were too many."""
     ms: float
     """How long at the longest."""
+    release_ms: float | None = None
+    """Port open to the release; below 0, it was released before."""
+    drain_ms: float | None = None
+    """How much of `ms` was over when the MN had everything that was sent before."""
 
 
 class SwitchSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,6 +30,9 @@ FIGURES = (
     "buffering_ms",
     "buffered_packets",
     "buffer_dropped",
+    "release_ms",
+    "drain_ms",
+    "hold_over_gap",
 )
 """What can be compared; `mpa_hil.report.comparison` works them out."""
 

@@ -24,7 +24,8 @@ class Column(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Check(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What must hold of a column: figure(column) <= at_most * figure(of) + plus."""
+    """What must hold of a column: figure(column) <= at_most * figure(of) + plus; or, of each run,
+    figure(column) <= plus, or at_least <= figure(column)."""
 
     figure: Annotated[str, Meta(description="which figure")]
     column: Annotated[str, Meta(description="column that is bounded")]
@@ -33,6 +34,9 @@ class Check(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = ""
     at_most: Annotated[float, Meta(description="factor on the other column's figure", gt=0)] = 1.0
     plus: Annotated[float, Meta(description="added to it, in the figure's unit", ge=0)] = 0.0
+    at_least: Annotated[
+        float, Meta(description="given and not 0: what no run may be below; the only bound", ge=0)
+    ] = 0.0
 
 
 class Compare(

@@ -84,6 +84,24 @@ def test_what_the_call_and_the_buffer_saw_of_it() -> None:
     )
 
 
+def test_how_long_packets_wait_is_measured_in_blackouts() -> None:
+    """Once the old path has run dry, that is; and where packets come often enough to show them."""
+    hold = {"downlink": HoldSummary(2, 0, 20.0, release_ms=0.7, drain_ms=9.0)}
+    one = msgspec.structs.replace(voice_call(10.0), spacing_ms=1.0)
+    fine = msgspec.structs.replace(
+        run(),
+        flows={"probe": PerDirection(one, None)},
+        gap_flow="probe",
+        gap_ms=PerDirection(10.0, None),
+        hold=hold,
+    )
+    found = comparison.figures(fine)
+    assert (found["release_ms"], found["drain_ms"]) == (0.7, 9.0)
+    assert found["hold_over_gap"] == pytest.approx(1.1)
+    rare = {"probe": PerDirection(msgspec.structs.replace(one, spacing_ms=16.0), None)}
+    assert "hold_over_gap" not in comparison.figures(msgspec.structs.replace(fine, flows=rare))
+
+
 def test_without_a_buffer_there_is_nothing_to_say_of_it() -> None:
     found = comparison.figures(run())
     assert not {"buffering_ms", "buffered_packets", "interarrival_ms"} & found.keys()
@@ -140,6 +158,9 @@ def check(of: str, column: str, **terms: float) -> Check:
         (Check(figure="affecting_ms", column="late", plus=69), False),
         (Check(figure="affecting_ms", column="late"), False),
         (Check(figure="t_conf_ms", column="early", plus=1), None),
+        (Check(figure="affecting_ms", column="late", at_least=50), True),
+        (Check(figure="affecting_ms", column="late", at_least=51), False),
+        (Check(figure="t_conf_ms", column="early", at_least=1), None),
     ],
 )
 def test_checks_take_medians_but_a_number_bounds_every_run(

@@ -166,6 +166,28 @@ def test_phases_repeat_are_skipped_and_are_cut_to_the_handover() -> None:
     assert line.phases_ms(125 * MS)["four_way"] == 5
 
 
+def test_what_goes_on_while_the_first_packet_is_awaited_is_no_phase_of_its_own() -> None:
+    """A call's packets come every 16 ms; meanwhile the MN tidies up."""
+    events = [
+        *(TRIGGER, started(110, "four-way"), ended(130, "four-way"), connected(130, NEW)),
+        *(started(130, "arrival"), ended(132, "arrival"), started(132, "post-switching")),
+        *(started(133, "first-packet"), ended(300, "post-switching")),
+    ]
+    line = read_timeline(events)
+    assert line is not None
+    assert line.answered_ns == 132 * MS
+    assert line.drained_ns is None
+    assert not line.readdressed
+    assert line.phases_ms(145 * MS) == {
+        "four_way": 20,
+        "arrival": 2,
+        "settling": 1,
+        "first_packet": 12,
+        "remainder": 10,
+        "total": 45,
+    }
+
+
 def test_no_trigger_is_no_handover_and_an_unfinished_one_has_open_ends() -> None:
     assert read_timeline([started(1, "scan"), connected(2, NEW)]) is None
     line = read_timeline([TRIGGER, started(101, "scan"), connected(150, "nobody")])

@@ -14,8 +14,9 @@ from mpa_hil import scenario
 from mpa_hil.evaluation import evaluate
 from mpa_hil.evaluation.flows import lost_between
 from mpa_hil.evaluation.holding import held
-from mpa_hil.evaluation.timeline import Span, read_timelines
+from mpa_hil.evaluation.timeline import Span, Timeline, read_timelines
 from mpa_hil.events import AnyEvent, HoldReleased, PhaseStarted, TriggerFired
+from mpa_hil.events.tunnel import TunnelChanged
 from mpa_hil.report.run_parts import HoldSummary
 from mpa_hil.report.summary import Summary
 from mpa_hil.scenario import Movement, Point, Scenario
@@ -121,7 +122,7 @@ def test_each_switch_is_measured_for_itself(tmp_path: Path) -> None:
     assert second.lost == {"downlink": 0, "uplink": 0}
     assert (first.l2_ms, second.l3_ms) == ((OPEN - LEFT) / MS, None)
     assert (first.total_ms, first.hold) == ((BACK - TRIGGER) / MS, {})
-    assert second.hold == {"uplink": HoldSummary(0, 0, 4.0)}
+    assert second.hold == {"uplink": HoldSummary(0, 0, 4.0, release_ms=4.0)}
     # What a run with one switch says stays what it was: that of the first, and the largest gap.
     assert run.gap_ms.downlink == (BACK - LEFT) / MS
     assert (run.l2_ms, run.phases_ms["total"]) == (first.l2_ms, first.total_ms)
@@ -143,7 +144,7 @@ def test_what_is_held_for_a_scan_ahead_of_the_next_switch_is_not_this_ones(tmp_p
     [run] = summary.schemes["reactive"].runs
     first, second = run.switches
     assert (first.hold, run.hold) == ({}, {})
-    assert second.hold == {"uplink": HoldSummary(0, 0, 4.0)}
+    assert second.hold == {"uplink": HoldSummary(0, 0, 4.0, release_ms=4.0)}
 
 
 def test_a_switch_that_did_not_take_place_fails_the_run(tmp_path: Path) -> None:
@@ -196,6 +197,35 @@ def test_what_was_held_adds_up_by_direction() -> None:
         "uplink": HoldSummary(3, 1, 7.0),
     }
     assert held(events, Span(0, 9)) == {}
+
+
+def test_how_long_of_what_was_held_is_read_off_the_handover() -> None:
+    def changed(t_ms: float, held_ms: float, *, detained: bool = False) -> AnyEvent:
+        return TunnelChanged(
+            t_ns=round(t_ms * MS),
+            host="A-router" if detained else "B-router",
+            agent="access_router",
+            session=1,
+            mobile_node="mn",
+            before="holding",
+            state="direct",
+            cause="arrived",
+            inner=[],
+            outer="",
+            detained=detained,
+            held_ns=round(held_ms * MS),
+            held_packets=1,
+        )
+
+    line = Timeline(0, port_open_ns=30 * MS, phases={"pre-switching": (Span(2 * MS, 22 * MS),)})
+    events = [changed(31, 19), changed(90, 60, detained=True)]
+    assert held(events, Span(0, 99 * MS), line) == {
+        "downlink": HoldSummary(1, 0, 19.0, release_ms=1.0, drain_ms=10.0),
+        "old": HoldSummary(1, 0, 60.0, release_ms=60.0),  # it was asked once the link had run dry
+    }
+    # Of two in one place the times are of who held for longest.
+    both = held([*events, changed(40, 5)], Span(0, 99 * MS), line)
+    assert both["downlink"] == HoldSummary(2, 0, 19.0, release_ms=1.0, drain_ms=10.0)
 
 
 def test_losses_belong_to_when_the_mobile_node_missed_them() -> None:
