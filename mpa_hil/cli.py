@@ -17,6 +17,7 @@ from .commands.record import record
 from .commands.replay import replay
 from .commands.report import report
 from .commands.run import run
+from .commands.walks import walks
 from .commands.watch import watch
 
 
@@ -49,7 +50,7 @@ def cli() -> None:
     """Take a Wi-Fi mobile node through a handover, on real 802.11 stacks, and measure it."""
 
 
-for _command in (run, compare, report, record, replay, watch, lab, doctor, agent):
+for _command in (run, compare, walks, report, record, replay, watch, lab, doctor, agent):
     cli.add_command(_command)
 
 

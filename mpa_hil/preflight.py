@@ -12,7 +12,7 @@ from radios.errors import LocalError, MachineError
 
 from . import scenario
 from .experiment.plan import AHEAD
-from .request import CompareRequest, RunRequest
+from .request import CompareRequest, RunRequest, WalksRequest
 from .scenario.shape import suggestion
 
 OUT_SPACE = 200 << 20
@@ -98,7 +98,7 @@ def _check_way(described: scenario.Scenario, scheme: str) -> None:
         )
 
 
-def check_clock(request: RunRequest | CompareRequest) -> None:
+def check_clock(request: RunRequest | CompareRequest | WalksRequest) -> None:
     """Only a guest can have a clock that is not the real one.
 
     Raises:

@@ -68,3 +68,28 @@ class LabRequest:
     rig: RigName
     clock: ClockName | None
     overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WalksRequest:
+    """One `mpa-hil walks`: the fields mean what they mean in `RunRequest`.
+
+    Attributes:
+        seeds: the walks of seeds 1 up to this one.
+        policies: names in the order asked for.
+        boot: walks on one boot of the guest.
+        rehearse: nothing is run, the policies decide on the model of the air.
+        out: folder of the walks; what it has is not measured again. None: one is made, and a
+            rehearsal writes nothing.
+    """
+
+    lab: Path
+    seeds: int
+    policies: tuple[str, ...]
+    boot: int
+    rehearse: bool
+    rig: RigName
+    clock: ClockName | None
+    out: Path | None
+    json: bool
+    overrides: tuple[str, ...]

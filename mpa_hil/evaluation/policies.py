@@ -14,9 +14,11 @@ from mpa_hil.evaluation.raw import RawRun
 from mpa_hil.evaluation.timeline import Timeline, read_timelines
 from mpa_hil.events import HandoverFinished
 from mpa_hil.events.policy import PilotLanded, PolicyDecided, PolicyInput, PolicyOpened
+from mpa_hil.movement.course import falls_to
 from mpa_hil.report.policies import PolicyMove, PolicySummary
+from mpa_hil.report.statistics import median
 from mpa_hil.report.verdict import Check
-from mpa_hil.scenario import Scenario
+from mpa_hil.scenario import Scenario, course
 from mpa_hil.traffic.records import FlowLog
 
 _COUNTS = (
@@ -56,10 +58,37 @@ def judge_run(raw: RawRun, scenario: Scenario, logs: Sequence[FlowLog]) -> Polic
         lost=_sums(measured, "lost"),
         duplicated=_sums(measured, "duplicated"),
         reordered=_sums(measured, "reordered"),
+        available_s=_available_s(scenario),
+        begun_s=_begun_s(raw, opened),
+        lead_s=_lead_s(raw),
         moves=tuple(_moves(raw, scenario, logs, gap_flow)),
         problems=tuple(_problems(raw, landed, logs)),
         **{name: counts.get(name, 0) for name in _COUNTS},
     )
+
+
+def _available_s(scenario: Scenario) -> float | None:
+    movement = scenario.movement
+    found = falls_to(course(scenario), movement.start, movement.lost_dbm)
+    return None if found is None else round(found, 3)
+
+
+def _begun_s(raw: RawRun, opened: PolicyOpened | None) -> float | None:
+    for event in raw.events:
+        if isinstance(event, PolicyDecided) and event.decision == "prepare" and opened is not None:
+            return round((event.t_ns - opened.t_ns) / 1e9, 3)
+    return None
+
+
+def _lead_s(raw: RawRun) -> dict[str, float]:
+    """The median of what the policy was told of each part."""
+    took_ns: dict[str, list[float]] = {}
+    for event in raw.events:
+        if isinstance(event, PolicyInput) and event.input.get("kind") == "measured":
+            part, length = event.input.get("part"), event.input.get("took_ns")
+            if isinstance(part, str) and isinstance(length, int):
+                took_ns.setdefault(part, []).append(length)
+    return {part: round(median(some) / 1e9, 6) for part, some in sorted(took_ns.items())}
 
 
 def check(found: Sequence[PolicySummary]) -> Check | None:

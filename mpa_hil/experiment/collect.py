@@ -106,23 +106,28 @@ async def collect(request: Request, out: Path, say: Say) -> None:
             built = await _build(request, runs, stack, say)
             air = await stack.enter_async_context(_air(request))
             labs += built.values()
-            await _describe(request, next(iter(built.values())), out)
+            await describe(request, next(iter(built.values())), out)
             for number, spec in enumerate(runs, 1):
                 say(f"run {number} of {len(runs)}: {spec}")
                 failure = await conduct(built[spec.floor], spec, out / f"runs/{number:03}", air)
                 if failure:
                     say(f"run {number} failed: {failure}")
     except MpaError as error:
-        failed = {
-            "what": error.what,
-            "where": error.where,
-            "remedy": error.remedy,
-            "exit_code": error.exit_code,
-        }
-        (out / "failure.json").write_text(json.dumps(failed))
+        note_failure(error, out)
         raise
     finally:
         (out / "events.jsonl").write_bytes(b"".join(line for lab in labs for line in lab.events))
+
+
+def note_failure(error: MpaError, out: Path) -> None:
+    """Write `failure.json`: what ended an experiment early."""
+    failed = {
+        "what": error.what,
+        "where": error.where,
+        "remedy": error.remedy,
+        "exit_code": error.exit_code,
+    }
+    (out / "failure.json").write_text(json.dumps(failed))
 
 
 async def _build(
@@ -173,7 +178,8 @@ async def _move_monitor(host: NamespaceHost) -> None:
     await host.run("ip", "link", "set", AIR_INTERFACE, "up")
 
 
-async def _describe(request: Request, lab: Lab, out: Path) -> None:
+async def describe(request: Request, lab: Lab, out: Path) -> None:
+    """Write `lab.json`: what takes part."""
     versions = {"linux": platform.release(), "python": platform.python_version()}
     host = lab.hosts["mn"]
     for name, argv in PROGRAMS.items():

@@ -53,7 +53,6 @@ class Air:
     def __init__(self, radios: Mapping[str, hwsim.Radio], group: int, scenario: Scenario) -> None:
         self._radios = radios
         self._group = group
-        self._course = course(scenario)
         movement = scenario.movement
         noise_dbm = (movement.propagation or Propagation()).noise_dbm
         self._offset_db = round(NOISE_DBM - noise_dbm) if movement.waypoints else 0
@@ -64,9 +63,14 @@ class Air:
         try:
             self._levels = {box: self._open(hwsim.rx_rssi_path(r.phy)) for box, r in radios.items()}
             self._groups = {box: self._open(hwsim.group_path(r.phy)) for box, r in radios.items()}
+            self.retrace(scenario)
         except BaseException:
             self._close()
             raise
+
+    def retrace(self, scenario: Scenario) -> None:
+        """Take over another movement among the same access points: another seed's, say."""
+        self._course = course(scenario)
         moments = schedule.schedule(self._course, self._lost_dbm, self._range_dbm)
         written: dict[int, bytes] = {}
         self._moments = [(m.t_s, _unwritten(self._writes(m), written)) for m in moments]

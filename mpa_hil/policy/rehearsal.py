@@ -77,6 +77,8 @@ class Tally:
     """Steps that were taken ahead."""
     wasted: int = 0
     """Those of them that were let go of unused."""
+    unused: dict[int, int] = field(default_factory=dict)
+    """Steps by level that never served a move: let go of, or still there at the end."""
     octets: int = 0
     """Signalling for steps ahead, estimated (`budget.STEP_OCTETS`)."""
     wasted_octets: int = 0
@@ -129,7 +131,18 @@ class Rehearsal:
             if not (self._terms.scans and isinstance(event, say.Sample) and self._unheard(event)):
                 self._tell(event)
         self._light()
+        for steps in self._ahead.values():
+            self._unused(steps)
         return self.tally
+
+    @property
+    def linked(self) -> bool:
+        """Whether the node is on a network, and stays there."""
+        return self._linked and not self._going
+
+    def _unused(self, steps: Iterable[Level]) -> None:
+        for step in steps:
+            self.tally.unused[int(step)] = self.tally.unused.get(int(step), 0) + 1
 
     # --- time
 
@@ -298,6 +311,7 @@ class Rehearsal:
             if step > kept:
                 self.tally.wasted += 1
                 self.tally.wasted_octets += STEP_OCTETS[step]
+                self._unused((step,))
             else:
                 self._ahead.setdefault(target, []).append(step)
         self._tunnels.discard(target)

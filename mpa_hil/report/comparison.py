@@ -17,6 +17,15 @@ Definitions of the figures, all of one run, times in ms:
     release_ms                  port open to the release
     drain_ms                    what of buffering_ms was over when the old path had run dry
     hold_over_gap               what was not over then, as a multiple of gap_down_ms
+
+and of one run in which a policy decided (`mpa_hil.report.preparation`), with the gaps of its first
+switch:
+
+    left_ms     from the policy's beginning until the old access point is out of range
+    begun_ms    until it asked for the first preparation
+    level       what was ready at the first switch (RFC 6252 C.4)
+    level_c6    what C.6 allows in `left_ms`; level_lead: the measured steps in what is left of it
+    rtt_ms configuration_ms tunnel_ms binding_ms    parts of the preparation, as measured
 """
 
 from __future__ import annotations
@@ -26,6 +35,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
+from mpa_hil.report import preparation
 from mpa_hil.report.statistics import median
 from mpa_hil.report.summary import Run, Scheme, Summary
 from mpa_hil.scenario import Check, Column, Compare
@@ -59,6 +69,15 @@ _NAMES = {
     "release_ms": "port open to release",
     "drain_ms": "  of it: the old path drains",
     "hold_over_gap": "  all else, in blackouts",
+    "left_ms": "time left, D / v",
+    "begun_ms": "  preparation begun after",
+    "level": "level ready at the switch",
+    "level_c6": "level that C.6 allows",
+    "level_lead": "  that the steps' times allow",
+    "rtt_ms": "round trip to the home AAA",
+    "configuration_ms": "configuration",
+    "tunnel_ms": "tunnel",
+    "binding_ms": "binding update",
 }
 
 
@@ -186,7 +205,10 @@ def _both(one: int | None, other: int | None) -> int | None:
 def compared(described: Compare, summaries: Sequence[Summary]) -> Comparison:
     """The comparison of columns, `summaries` in their order."""
     pairs = zip(described.columns, summaries, strict=True)
-    columns = [_column(described.figures, column, summary) for column, summary in pairs]
+    elsewhere_s = preparation.pooled([run for summary in summaries for run in summary.policy])
+    columns = [
+        _column(described.figures, column, summary, elsewhere_s) for column, summary in pairs
+    ]
     by_name = {column.name: column for column in columns}
     first = summaries[0]
     return Comparison(
@@ -202,9 +224,13 @@ def compared(described: Compare, summaries: Sequence[Summary]) -> Comparison:
     )
 
 
-def _column(wanted: Sequence[str], column: Column, summary: Summary) -> ColumnResult:
+def _column(
+    wanted: Sequence[str], column: Column, summary: Summary, elsewhere_s: Mapping[str, float]
+) -> ColumnResult:
     runs = summary.schemes.get(column.scheme, Scheme([], {})).runs
+    piloted = [run for run in summary.policy if run.scheme == column.scheme]
     good = [figures(run) for run in runs if run.ok]
+    good += [preparation.figures(run, elsewhere_s) for run in piloted if not run.problems]
     entries = (entry.partition("=") for entry in column.reference)
     refused = [] if summary.verdict is None else summary.verdict.refused
     return ColumnResult(
@@ -213,7 +239,7 @@ def _column(wanted: Sequence[str], column: Column, summary: Summary) -> ColumnRe
         scheme=column.scheme,
         set=column.set,
         runs=len(good),
-        failed=len(runs) - len(good),
+        failed=len(runs) + len(piloted) - len(good),
         figures={
             name: Measured(median(values), min(values), max(values))
             for name in dict.fromkeys((*wanted, *(f for found in good for f in found)))
@@ -221,7 +247,7 @@ def _column(wanted: Sequence[str], column: Column, summary: Summary) -> ColumnRe
         },
         reference={name: float(value) for name, _, value in entries},
         refused=list(refused),
-        errors=[run.error for run in runs if run.error],
+        errors=[*(r.error for r in runs if r.error), *(p for r in piloted for p in r.problems)],
     )
 
 

@@ -67,6 +67,13 @@ class PolicySummary(msgspec.Struct, frozen=True, kw_only=True):
     duplicated: dict[str, int] = {}
     reordered: dict[str, int] = {}
     """By direction, of all flows."""
+    available_s: float | None = None
+    """From the policy's beginning until the access point that the MN was on is out of range (RFC
+    6252 C.6's D / v); None: it never is."""
+    begun_s: float | None = None
+    """And until anything was prepared."""
+    lead_s: dict[str, float] = {}
+    """What each part of a preparation took, the median: as in a policy's input `measured`."""
     moves: tuple[PolicyMove, ...] = ()
     problems: tuple[str, ...] = ()
     """What should not be."""

@@ -6,6 +6,7 @@ a fixed width, so that a log file and a test see the same characters everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from mpa_hil.report.grids import Grid, grids
@@ -48,6 +49,11 @@ def render(summary: Summary, out: TextIO, *, width: int | None = None) -> None:
         out: a terminal gets colour and its own width; anything else plain text.
         width: columns, overriding both.
     """
+    show(grids(summary), verdict_lines(summary), out, width=width)
+
+
+def show(shown: Sequence[Grid], lines: Sequence[str], out: TextIO, *, width: int | None) -> None:
+    """Write tables, and lines below them; as `render`."""
     from rich.console import Console
     from rich.text import Text
 
@@ -62,10 +68,10 @@ def render(summary: Summary, out: TextIO, *, width: int | None = None) -> None:
     if width is None:  # a narrow terminal may break lines, but no digit is cut off
         console.width = max(console.width, NARROWEST)
     with console.capture() as captured:
-        for grid in grids(summary):
+        for grid in shown:
             console.print(_table(grid))
             console.print()
-        for line in verdict_lines(summary):
+        for line in lines:
             bad = line.startswith(("FAILED", "No verdict", "  because"))
             console.print(Text(line, style="bold red" if bad else ""), soft_wrap=not terminal)
     text = captured.get()

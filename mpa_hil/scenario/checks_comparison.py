@@ -33,6 +33,15 @@ FIGURES = (
     "release_ms",
     "drain_ms",
     "hold_over_gap",
+    "left_ms",
+    "begun_ms",
+    "level",
+    "level_c6",
+    "level_lead",
+    "rtt_ms",
+    "configuration_ms",
+    "tunnel_ms",
+    "binding_ms",
 )
 """What can be compared; `mpa_hil.report.comparison` works them out."""
 
