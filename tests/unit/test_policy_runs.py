@@ -106,11 +106,18 @@ def judged(tmp_path: Path, *, quiet: bool = False, landed: dict[str, Any] | None
     files["runs/001/run.json"] = json.dumps(run | {"kind": "policy", "scheme": "policy"}).encode()
     attached = {"kind": "attached", "t_ns": START, "ap": "a1"}
     decided = {"decision": "switch", "target": "b1", "rule": "switch-threshold", "inputs": {}}
+    asked = {"decision": "prepare", "target": "b1", "rule": "prepare-threshold", "inputs": {}}
+    took = [
+        {"kind": "measured", "t_ns": START, "part": "keys", "took_ns": ms * 1_000_000}
+        for ms in (30, 50, 20)
+    ]
     end = {"network": "b1", "linked": True, "counts": COUNTS, "holes_ms": 150.0} | (landed or {})
     files["runs/001/events.jsonl"] += b"".join(
         (
             line(START, "policy.opened", policy="default", settings={}),
             line(START, "policy.input", input=attached),
+            line(START + S // 10, "policy.decided", **asked, level=1),
+            *(line(START + S // 5, "policy.input", input=each) for each in took),
             line(TRIGGER, "policy.input", input={"kind": "tick", "t_ns": TRIGGER}),
             line(TRIGGER, "policy.decided", **decided),
             line(TRIGGER + S, "pilot.landed", **end) if end["network"] else b"",
@@ -154,6 +161,14 @@ def test_each_move_has_its_rule_and_its_gap(tmp_path: Path) -> None:
     assert move.gap_ms["downlink"] > 50
 
 
+def test_it_tells_how_much_time_there_was_and_what_took_how_long(tmp_path: Path) -> None:
+    run = only(judged(tmp_path, quiet=True))
+    # Of the lab file's points: -50 dBm at the start, -60 at 1 s, -95 at 3 s; lost at -90.
+    assert run.available_s == pytest.approx(1 + 2 * 30 / 35, abs=0.001)
+    assert run.begun_s == 0.1
+    assert run.lead_s == {"keys": 0.03}
+
+
 @pytest.mark.parametrize(
     ("landed", "problem"),
     [({"linked": False}, "on no network"), ({"network": ""}, "nobody said where it ended")],
@@ -171,6 +186,10 @@ def test_its_log_is_a_trace(tmp_path: Path) -> None:
     log = tmp_path / "out" / "events.jsonl"
     trace = records.from_events(eventlog.read(log), str(log))
     assert trace.header.policy == "default"
-    assert [type(step.event).__name__ for step in trace.steps] == ["Attached", "Tick"]
-    [switch] = trace.steps[1].decisions
+    assert [type(step.event).__name__ for step in trace.steps] == [
+        "Attached",
+        *3 * ["Measured"],
+        "Tick",
+    ]
+    [switch] = trace.steps[-1].decisions
     assert (type(switch).__name__, switch.rule) == ("Switch", "switch-threshold")

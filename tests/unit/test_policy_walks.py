@@ -44,6 +44,18 @@ def test_a_walk_from_one_to_the_other(seed: int) -> None:
     assert tally.wasted == 0
 
 
+def test_what_never_serves_a_move_is_told_by_level() -> None:
+    """Turned back half way: prepared, let go of, and its keys never used."""
+    play_ = Rehearsal(engine())
+    tally = play_.run("a1", airs(60, a1=lambda t: 45 - t if t < 25 else 20 + (t - 25)))
+    assert tally.moves == 0
+    played = play(airs(60, a1=lambda t: 45 - t if t < 25 else t - 5, b1=lambda t: 18))
+    assert played.moves == 0
+    assert played.unused[1] == 1, "the keys are kept, and of no use"
+    assert sum(played.unused.values()) == played.prepared
+    assert play_.linked
+
+
 def swinging(period_s: float, sigma_db: float) -> Iterable[Input]:
     """By 3 dB to each side, where the two are equal."""
     return airs(300, sigma_db, a1=lambda t: 15 + 3 * sin(tau * t / period_s), b1=lambda t: 15)
