@@ -9,7 +9,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +17,11 @@ from typing import NamedTuple
 from mpa_hil.errors import DecodeError, LocalError
 from mpa_hil.policy import lines, loading, settings, trace
 from mpa_hil.policy.engine import Engine
-from mpa_hil.policy.interface import Input, Tick
+from mpa_hil.policy.interface import Decision, Input, Tick
 
+from . import choosing
 from .drawing import draw
+from .plain import Plain
 from .view import View
 
 _PACKETS, _EVENTS = "packets.csv", "events.jsonl"
@@ -28,31 +30,29 @@ _FRAME_S = 0.1
 _PHASES = {"phase.started": View.phase_began, "phase.ended": View.phase_ended}
 
 
+Act = Callable[[View], None]
+"""A change of a view."""
+
+
 class Happening(NamedTuple):
     """Something that changes a view, and when."""
 
     t_ns: int
     number: int
     """Order of those at the same time."""
-    act: Callable[[View], None]
+    act: Act
 
 
-def of_log(path: Path, scheme: str = "", repeat: int | None = None) -> Iterator[Happening]:
+def of_log(path: Path, scheme: str = "", repeat: int = 0) -> Iterator[Happening]:
     """What a run's event log or a trace says, of one run.
 
     Raises:
-        LocalError: it cannot be read, or is neither.
+        LocalError: it cannot be read, is neither, or has no such run.
     """
-    number = 0
     try:
-        with path.open("rb") as stream:
-            for line in stream:
-                found = _of_line(line, scheme, repeat)
-                if found is not None:
-                    number += 1
-                    yield Happening(found[0], number, found[1])
-    except OSError as error:
-        raise LocalError(f"cannot read it: {error.strerror}", where=str(path)) from error
+        told = _of_trace(path) if _is_trace(path) else _of_run(path, scheme, repeat)
+        for number, (t_ns, act) in enumerate(told, 1):
+            yield Happening(t_ns, number, act)
     except (ValueError, DecodeError) as error:
         raise LocalError(
             f"neither a trace nor an event log: {error}",
@@ -61,58 +61,86 @@ def of_log(path: Path, scheme: str = "", repeat: int | None = None) -> Iterator[
         ) from error
 
 
-def _of_line(
-    line: bytes, scheme: str, repeat: int | None
-) -> tuple[int, Callable[[View], None]] | None:
-    told = json.loads(line)
-    if not isinstance(told, dict):
-        raise ValueError("a line that is no object")
-    if "trace" in told:
-        header = trace.decode_header(line)
-        return 0, lambda view: view.opened(header.policy, header.settings)
-    if "kind" in told and "type" not in told:
+def _is_trace(path: Path) -> bool:
+    first = next(choosing.lines(path), {})
+    return "trace" in first or ("kind" in first and "type" not in first)
+
+
+def _of_trace(path: Path) -> Iterator[tuple[int, Act]]:
+    for line in path.read_bytes().splitlines():
+        if "trace" in json.loads(line):
+            header = trace.decode_header(line)
+            yield 0, partial(_opened, header.policy, header.settings)
+            continue
         step = trace.decode(line)
         if isinstance(step, tuple):
-            return step[0], lambda view: view.decide(*step)
-        return step.t_ns, lambda view: view.hear(step)
-    if told.get("host") != "mn" or scheme not in ("", told.get("scheme", "")):
-        return None
-    if repeat not in (None, told.get("repeat", 0)):
-        return None
-    return _of_event(told)
+            yield step[0], partial(_decided, *step)
+        else:
+            yield step.t_ns, partial(_heard, step)
 
 
-def _of_event(told: dict[str, object]) -> tuple[int, Callable[[View], None]] | None:
+def _of_run(path: Path, scheme: str, repeat: int) -> Iterator[tuple[int, Act]]:
+    run = choosing.choose(path, scheme, repeat)
+    plain = None if run.decided else Plain(*choosing.known(path.parent))
+    begun = False
+    for told in choosing.of_run(path, run):
+        found = _of_event(told)
+        if found is not None:
+            yield found
+        if plain is None:
+            continue
+        t_ns = told.get("t_ns")
+        if not begun and isinstance(t_ns, int):
+            begun = True
+            yield from ((event.t_ns, partial(_heard, event)) for event in plain.begin(t_ns))
+        yield from ((event.t_ns, partial(_heard, event)) for event in plain.hear(told))
+
+
+def _of_event(told: dict[str, object]) -> tuple[int, Act] | None:
     kind, t_ns = str(told.get("type")), told.get("t_ns")
     if not isinstance(t_ns, int):
         raise ValueError("an event without a time")
     if kind == "policy.opened":
         options = told.get("settings")
         chosen = options if isinstance(options, dict) else {}
-        return t_ns, lambda view: view.opened(str(told.get("policy")), chosen)
+        return t_ns, partial(_opened, str(told.get("policy")), chosen)
     if kind == "policy.input":
         event = lines.hear(told.get("input"))
-        return t_ns, lambda view: view.hear(event)
+        return t_ns, partial(_heard, event)
     if kind == "policy.decided":
         extra = ("t_ns", "host", "agent", "type", "scheme", "repeat")
         plain = {key: value for key, value in told.items() if key not in extra}
         decision = lines.hear_decision({k: v for k, v in plain.items() if v is not None})
-        return t_ns, lambda view: view.decide(t_ns, decision)
+        return t_ns, partial(_decided, t_ns, decision)
     if kind in _PHASES:
         act = _PHASES[kind]
         return t_ns, lambda view: act(view, str(told.get("phase")))
     return None
 
 
-def of_packets(path: Path, scheme: str = "") -> Iterator[Happening]:
-    """The densest flow of a run's packets.csv; none where there is no such file."""
+def _opened(policy: str, chosen: Mapping[str, object], view: View) -> None:
+    view.opened(policy, chosen)
+
+
+def _heard(event: Input, view: View) -> None:
+    view.hear(event)
+
+
+def _decided(t_ns: int, decision: Decision, view: View) -> None:
+    view.decide(t_ns, decision)
+
+
+def of_packets(path: Path, scheme: str = "", repeat: int = 0) -> Iterator[Happening]:
+    """The densest flow of one run in packets.csv; none where there is no such file or run."""
     if not path.is_file():
         return
     with path.open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if scheme in ("", row["scheme"])]
-    if not rows:
+        every = (row for row in csv.DictReader(stream) if row["kind"] not in choosing.ASIDE)
+        rows = [row for row in every if scheme in ("", row["scheme"])]
+    runs = list(dict.fromkeys(row["run"] for row in rows))
+    if repeat >= len(runs):
         return
-    run = rows[0]["run"]
+    run = runs[repeat]
     counts: dict[str, int] = {}
     for row in rows:
         counts[row["flow"]] = counts.get(row["flow"], 0) + (row["run"] == run)
@@ -152,7 +180,11 @@ def play(
     told = sorted(of_log(file, scheme, repeat), key=lambda each: each[:2])
     if not any(each.t_ns for each in told):
         raise LocalError("there is nothing to show in it", where=str(file))
-    packets = of_packets(folder / _PACKETS, scheme) if file.name == _EVENTS else iter(())
+    packets: Iterator[Happening] = iter(())
+    if file.name == _EVENTS:
+        run = choosing.choose(file, scheme, repeat)
+        view.title = " ".join(part for part in (view.title, run.scheme) if part)
+        packets = of_packets(folder / _PACKETS, run.scheme, repeat)
     merged = heapq.merge(told, sorted(packets, key=lambda each: each.t_ns), key=lambda e: e[0])
     began_s, first_ns, shown_s = time.monotonic(), 0, 0.0
     for each in merged:
