@@ -18,6 +18,7 @@ from mpa_hil.agents.handover_ahead import TUNNEL, AheadSteps, Self, Target
 from mpa_hil.agents.old_side import OldSide
 from mpa_hil.agents.prefix_check import PrefixCheck
 from mpa_hil.agents.queue_watch import QueueWatch
+from mpa_hil.agents.quiet import quietly
 from mpa_hil.agents.rehearsal import rehearse
 from mpa_hil.agents.switch_path import SwitchPath
 from mpa_hil.handover import interface as do
@@ -28,8 +29,6 @@ from mpa_hil.kernel.node_tunnel import NodeTunnel
 from mpa_hil.mobility.interface import Address
 from radios.errors import MpaError
 
-_QUIET_S = 1.0
-"""For the router to hold before a scan; a lost datagram is repeated meanwhile."""
 _SWITCHING = frozenset({State.HOLDING, State.SWITCHING, State.ARRIVING})
 _CALM_S = 0.2
 """From arrival to the end of tunnel and hold devices: what was held leaves in a burst at first."""
@@ -194,26 +193,13 @@ class HandoverShell(AheadSteps):
             self._path.prepare()
 
     async def quietly(self, work: Awaitable[object]) -> None:
-        """Do something for which the radio leaves its channel, with packets held at the next router
-        meanwhile (RFC 6252 s7.6.3); the node's own wait in its radio anyway.
-
-        Those that the present access point has in hand when the radio goes would be lost. Without
-        a router that holds there is nothing to be done about that.
-        """
+        """Do something for which the radio leaves its channel, with packets held meanwhile where
+        there is a next router that holds."""
         path, holds = self._path, bool(self.target.options.hold)
         if path is None or not holds:
             await work
-            return
-        path.prepare()
-        held: asyncio.Future[bool] = self._loop.create_future()
-        path.hold(held.set_result, _QUIET_S, self.round_trip_ns / 1e9)
-        await held
-        try:
-            await work
-        finally:
-            resumed: asyncio.Future[bool] = self._loop.create_future()
-            path.resume(resumed.set_result)
-            await resumed
+        else:
+            await quietly(work, path, lambda: self._pht, self.round_trip_ns / 1e9)
 
     def _prepare_switch(self, _: do.PrepareSwitch) -> None:
         self.restage()
