@@ -1,4 +1,4 @@
-"""Leaving the channel for a moment, with what is sent meanwhile held at both ends (RFC 6252 s7.6.3)."""
+"""Leaving the channel for a moment, packets held at both ends meanwhile (RFC 6252 s7.6.3)."""
 
 from __future__ import annotations
 
@@ -46,6 +46,13 @@ async def quietly(
         resumed: asyncio.Future[bool] = loop.create_future()
         path.resume(resumed.set_result)
         await resumed
-        # A switch turns the uplink anew; it must find the hold device closed.
-        while turned is not None and tunnel() is turned and not turned.restage():
-            await asyncio.sleep(_WAITING_S)
+        if turned is not None:
+            await _restaged(turned, tunnel)
+
+
+async def _restaged(turned: NodeTunnel, tunnel: Callable[[], NodeTunnel | None]) -> None:
+    """A switch turns the uplink anew; it must find the hold device closed."""
+    while True:
+        if tunnel() is not turned or turned.restage():
+            return
+        await asyncio.sleep(_WAITING_S)
