@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import socket
 import stat
+import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +18,7 @@ from pathlib import Path
 import pytest
 from tunnel_world import KernelModel
 
+from mpa_hil.agents import tunnel_service
 from mpa_hil.agents.access_router_config import AccessRouterSettings, TunnelAgentSettings
 from mpa_hil.agents.stdio import Console
 from mpa_hil.agents.tunnel_service import TunnelService
@@ -167,6 +170,39 @@ def test_a_switch_and_what_is_told_of_it(tmp_path: Path) -> None:
         assert service.sessions() == []
         service.close(keep=False)
         assert not lab.kernel.way
+
+    in_lab(tmp_path, scenario)
+
+
+def test_what_a_session_leaves_in_memory_goes_when_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ring:
+        """Something in a cycle."""
+
+    monkeypatch.setattr(tunnel_service, "_TIDY_S", 0.01)
+
+    async def scenario(lab: Lab) -> None:
+        service = lab.start()
+        service.key_added(KEY, "mn@home.example")
+        assert isinstance(await lab.create(), Created)
+        lab.kernel.urgent = True
+        ring = Ring()
+        ring.self = ring  # type: ignore[attr-defined]
+        gone = asyncio.Event()
+        weakref.finalize(ring, gone.set)
+        gc.disable()
+        try:
+            service.key_withdrawn(KEY.name)
+            del ring
+            await asyncio.sleep(0.05)
+            assert not gone.is_set(), "an MN is between two links"
+            lab.kernel.urgent = False
+            async with asyncio.timeout(30):
+                await gone.wait()
+        finally:
+            gc.enable()
+        service.close(keep=False)
 
     in_lab(tmp_path, scenario)
 
