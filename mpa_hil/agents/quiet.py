@@ -30,23 +30,18 @@ async def quietly(
         tunnel: the node's end of it; None: there is none, or none any more.
         round_trip_s: to the router and back; 0: not known.
     """
-    loop = asyncio.get_running_loop()
+    bound_s = _BOUND_S + 2 * round_trip_s
     path.prepare()
-    held: asyncio.Future[bool] = loop.create_future()
-    path.hold(held.set_result, _BOUND_S, round_trip_s)
-    await held
+    await path.holding(bound_s, round_trip_s)
     turned = tunnel()
     try:
         if turned is not None:
             turned.turn()
         await work
     finally:
-        if turned is not None and tunnel() is turned:
+        if turned is not None and tunnel() is turned:  # else it was lost, and its path is closed
             turned.back()
-        resumed: asyncio.Future[bool] = loop.create_future()
-        path.resume(resumed.set_result)
-        await resumed
-        if turned is not None:
+            await path.resumed(bound_s)
             await _restaged(turned, tunnel)
 
 

@@ -43,6 +43,8 @@ class _Asking:
     retry_s: float
     left: int
     ended: Callable[[bool], None]
+    dropped: Callable[[], None] = lambda: None
+    """Something else is asked, or nothing any more, before this has ended."""
 
 
 class SwitchPath:
@@ -116,9 +118,28 @@ class SwitchPath:
         """Have the router send what it held through the tunnel."""
         self._ask("enable", self._outer, _RESUME_RETRY_S, _RESUME_BOUND_S, ended)
 
+    async def holding(self, bound_s: float, round_trip_s: float) -> bool:
+        """As `hold`, awaited; False also when something else is asked meanwhile, or this closed."""
+        retry_s = max(_HOLD_RETRY_S, _PATIENCE * round_trip_s)
+        return await self._asked("disable", retry_s, bound_s)
+
+    async def resumed(self, bound_s: float) -> bool:
+        """As `resume`, awaited in the same way."""
+        return await self._asked("enable", _RESUME_RETRY_S, bound_s)
+
+    async def _asked(self, what: str, retry_s: float, bound_s: float) -> bool:
+        answer: asyncio.Future[bool] = self._loop.create_future()
+
+        def tell(well: bool) -> None:
+            if not answer.done():
+                answer.set_result(well)
+
+        self._ask(what, self._outer, retry_s, bound_s, tell, lambda: tell(False))
+        return await answer
+
     def close(self) -> None:
         """Ask no more; close the sockets."""
-        self._stop()
+        self._drop()
         for port in (self._outer, self._inner, self._through):
             port.close()
 
@@ -129,9 +150,11 @@ class SwitchPath:
         retry_s: float,
         bound_s: float,
         ended: Callable[[bool], None],
+        dropped: Callable[[], None] = lambda: None,
     ) -> None:
-        self._stop()
-        self._asking = _Asking(what, port, retry_s, round(bound_s / retry_s), ended)
+        self._drop()
+        left = max(1, round(bound_s / retry_s))
+        self._asking = _Asking(what, port, retry_s, left, ended, dropped)
         self.attempts = 0
         self._send()
 
@@ -145,6 +168,12 @@ class SwitchPath:
         self.attempts += 1
         asking.port.send(getattr(self._prepared, asking.what), self._router)
         self._timer = self._loop.call_later(asking.retry_s, self._send)
+
+    def _drop(self) -> None:
+        asking = self._asking
+        self._stop()
+        if asking is not None:
+            asking.dropped()
 
     def _stop(self) -> None:
         self._asking = None

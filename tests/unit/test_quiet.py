@@ -20,13 +20,14 @@ class Path:
     def prepare(self) -> None:
         self.notes.append("prepare")
 
-    def hold(self, ended: Callable[[bool], None], bound_s: float, round_trip_s: float) -> None:
+    async def holding(self, bound_s: float, round_trip_s: float) -> bool:
+        assert bound_s > round_trip_s
         self.notes.append("hold")
-        asyncio.get_running_loop().call_soon(ended, True)
+        return True
 
-    def resume(self, ended: Callable[[bool], None]) -> None:
+    async def resumed(self, bound_s: float) -> bool:
         self.notes.append("resume")
-        asyncio.get_running_loop().call_soon(ended, True)
+        return True
 
 
 class Tunnel:
@@ -75,7 +76,7 @@ def test_it_is_over_when_nothing_waits_any_more() -> None:
 
 def test_a_tunnel_that_is_taken_away_meanwhile_is_left_alone() -> None:
     notes = gone_through([], lambda tunnels: tunnels.clear())
-    assert notes == ["prepare", "hold", "turn", "scan", "resume"]
+    assert notes == ["prepare", "hold", "turn", "scan"]
 
 
 def test_a_scan_that_fails_leaves_nothing_held() -> None:
