@@ -128,17 +128,22 @@ async def _carry_out(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, traces
             traces.keys = await lab.pairwise_master_keys()
         await asyncio.gather(*(trace.stop() for _, _, trace in traces.captures))
     finally:
-        if mishap is not None:
-            await mishap.revive()
-        if not lab.broken:
-            await lab.close_mobile_node(HANDOVER_BOUND_S)
-        await asyncio.gather(*(agent.stop() for agent in traces.endpoints.values()))
-        await asyncio.gather(
-            *(trace.service.stop() for _, _, trace in traces.captures), return_exceptions=True
-        )
-        await lab.end()
+        await _put_away(lab, traces)
     if mishap is not None:
         await mishap.tidied()
+
+
+async def _put_away(lab: Lab, traces: _Traces) -> None:
+    """End what belongs to one run, all of it, whatever becomes of the parts."""
+    async with contextlib.AsyncExitStack() as last_to_first:
+        last_to_first.push_async_callback(lab.end)
+        captures = (trace.service for _, _, trace in traces.captures)
+        for running in (*captures, *traces.endpoints.values()):
+            last_to_first.push_async_callback(running.stop)
+        if not lab.broken:
+            last_to_first.push_async_callback(lab.close_mobile_node, HANDOVER_BOUND_S)
+        if traces.mishap is not None:
+            last_to_first.push_async_callback(traces.mishap.revive)
 
 
 def _mishap(lab: Lab, spec: RunSpec) -> Mishap | None:

@@ -65,6 +65,7 @@ class Lab:
         self.domain_agents: list[agents.Agent] = []
         self._standing: list[Service] = []
         self._fresh: list[Service] = []
+        self._aaa: dict[str, freeradius.RadiusConfig] = {}
         self.supplicant_path = ""
         self.controls: dict[str, str] = {}
         """Control sockets of the present run's access points, by their names."""
@@ -236,9 +237,8 @@ class Lab:
 
     async def explore(self) -> None:
         """Everything up and the MN on its first access point: a lab to look around in."""
-        options: Options = (
-            self.scenario.schemes.l2_floor if self.floor else self.scenario.schemes.reactive
-        )
+        schemes = self.scenario.schemes
+        options: Options = schemes.l2_floor if self.floor else schemes.reactive
         await self.begin(options)
         await self.open_mobile_node()
         await self.attach(options)
@@ -293,11 +293,11 @@ class Lab:
 
     async def _start_home(self, papers: Papers) -> None:
         scenario = self.scenario
-        config = servers.home_aaa(scenario, self.secrets, papers)
-        self._stand(await freeradius.start(self.hosts["home-aaa"], config))
+        self._aaa["home-aaa"] = servers.home_aaa(scenario, self.secrets, papers)
         for domain in scenario.domains:
-            config = servers.visited_aaa(scenario, domain, self.secrets)
-            self._stand(await freeradius.start(self.hosts[f"{domain.name}-aaa"], config))
+            self._aaa[f"{domain.name}-aaa"] = servers.visited_aaa(scenario, domain, self.secrets)
+        for box in self._aaa:
+            self._stand(await self.start_aaa(box))
         async for agent in mobility_agents.start(scenario, self.hosts, self.secrets):
             self.mobility_agents.append(agent)
             self._stand(agent)
@@ -310,13 +310,18 @@ class Lab:
         self._fresh.append(service)
         self._note_start(service)
 
-    def replace(self, dead: agents.Agent, agent: agents.Agent) -> None:
-        """Take an agent that was started again in the place of the one that died."""
+    async def start_aaa(self, box: str) -> Service:
+        """Start the AAA server of a box, as it was configured."""
+        return await freeradius.start(self.hosts[box], self._aaa[box])
+
+    def replace(self, dead: Service, living: Service) -> None:
+        """Take a daemon that was started again in the place of the one that died."""
         self.expendable.discard(dead)
-        for kept in (self.mobility_agents, self.domain_agents):
-            kept[:] = [agent if each is dead else each for each in kept]
-        self._standing = [agent if each is dead else each for each in self._standing]
-        self._note_start(agent)
+        if isinstance(living, agents.Agent):
+            for kept in (self.mobility_agents, self.domain_agents):
+                kept[:] = [living if each is dead else each for each in kept]
+        self._standing = [living if each is dead else each for each in self._standing]
+        self._note_start(living)
 
     def _note_start(self, service: Service) -> None:
         ahead = self.preparing.agents if self.preparing is not None else ()

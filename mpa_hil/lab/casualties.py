@@ -57,16 +57,15 @@ async def strike(lab: Lab, service: Service, number: int) -> None:
     await service.daemon.signal(number)
 
 
-async def revive(lab: Lab, dead: Service) -> Agent | None:
-    """Start an agent again as it was started; None for what is started anew in each run anyhow.
+async def revive(lab: Lab, dead: Service) -> None:
+    """Start a daemon again as it was started; not one that each run starts anew anyhow.
 
     Raises:
         RemoteError: it did not come up.
     """
     await dead.daemon.wait()
     ready = _READY.get(dead.name)
-    if ready is None or not isinstance(dead, Agent):
-        return None
-    agent = await agents.start_again(dead, ready=ready)
-    lab.replace(dead, agent)
-    return agent
+    if dead.name == "freeradius":
+        lab.replace(dead, await lab.start_aaa(dead.host.name))
+    elif ready is not None and isinstance(dead, Agent):
+        lab.replace(dead, await agents.start_again(dead, ready=ready))
