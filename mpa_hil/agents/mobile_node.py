@@ -47,6 +47,7 @@ one. The handover is over for the node when `phase.started` of `first-packet` is
     fresh_scan    scan them now, so that the switch need not
     hold          hold both directions during the switch
     roam          by ROAM within the present network block, for APs of one SSID
+    returns       whatever is prepared, take the old network back when the new one will not do
     lead_us       begin so that so many microseconds later the kernel ticks (`agents.tick`)
 
 At the switch the supplicant's events are only noted, and worked out when the link is up again.
@@ -182,7 +183,7 @@ class MobileNodeProcess:
         scan = fields.integers("scan")
         fresh = fields.truth("fresh_scan", False)
         hold = fields.truth("hold", False)
-        roam = fields.truth("roam", False)
+        roam, returns = fields.truth("roam", False), fields.truth("returns", False)
         self._lead_ns = 1000 * fields.integer("lead_us", 0, 0, 1_000_000)
         fields.done()
         if hold:
@@ -200,8 +201,8 @@ class MobileNodeProcess:
         if roam:
             await self._link.allow_roaming()
             self._select = Supplicant.roam_command(self._link.bssid(name))
-        if self._mpa is not None:
-            self._mpa.restage()
+        if self._mpa is not None and returns:
+            self._mpa.stand_by(name, self._present)
         self._threshold_dbm = threshold_dbm
         self._armed = plan
         gc.collect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from ipaddress import IPv4Address
 from typing import Protocol
 
 from mpa_hil.agents.config import Fields
@@ -19,6 +20,7 @@ from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Event
 from mpa_hil.handover.options import Level, Options, Protection
 from mpa_hil.keys import mac_octets
+from mpa_hil.mobility.interface import Endpoint
 from radios import wpa_events
 from radios.errors import RemoteError
 
@@ -82,6 +84,8 @@ class Moving:
         self._loop.add_reader(self._ring.socket, self._ring.receive)
         self._shell: HandoverShell | None = None
         self._readiness: asyncio.Future[do.Ready | do.Finished] | None = None
+        self._next: tuple[str, str] | None = None
+        """Where the node will be told to go, and from where."""
 
     @property
     def ring(self) -> KeyRing:
@@ -112,6 +116,33 @@ class Moving:
         target = read_target(fields, network)
         fields.done()
         await self._layer3.parted()
+        self._next = None
+        self._readiness = self._loop.create_future()
+        shell = self._begin(target, origin)
+        try:
+            async with asyncio.timeout(_READY_BOUND_S):
+                end = await self._readiness
+        except TimeoutError:
+            raise RemoteError("the handover is not prepared", where=target.realm) from None
+        finally:
+            self._readiness = None
+        shell.marks()
+        if isinstance(end, do.Finished):
+            raise RemoteError(f"the handover was given up: {end.cause}", where=target.realm)
+
+    def stand_by(self, network: str, origin: str) -> None:
+        """`go` may come any time now. What is prepared by then is used; where nothing is, or what
+        was has been given up, the node still goes by a handover: so there is a way back."""
+        self._next = network, origin
+        if self._shell is None:
+            self._begin(unprepared(network), origin)
+        self.restage()
+
+    def _stand_by_again(self) -> None:
+        if self._next is not None and self._shell is None:
+            self.stand_by(*self._next)
+
+    def _begin(self, target: Target, origin: str) -> HandoverShell:
         own = Self(
             self,
             origin,
@@ -123,18 +154,8 @@ class Moving:
         )
         self._shell = shell = HandoverShell(target, own)
         self._layer3.follow(shell)
-        self._readiness = self._loop.create_future()
         shell.feed(Event.PREPARE)
-        try:
-            async with asyncio.timeout(_READY_BOUND_S):
-                end = await self._readiness
-        except TimeoutError:
-            raise RemoteError("the handover is not prepared", where=target.realm) from None
-        finally:
-            self._readiness = None
-        shell.marks()
-        if isinstance(end, do.Finished):
-            raise RemoteError(f"the handover was given up: {end.cause}", where=target.realm)
+        return shell
 
     async def quietly(self, work: Awaitable[object]) -> None:
         """Do something for which the radio leaves its channel; see `HandoverShell.quietly`."""
@@ -150,6 +171,7 @@ class Moving:
 
     def go(self) -> None:
         """Move now, with what is ready."""
+        self._next = None
         if self._shell is not None:
             self._shell.feed(Event.SWITCH_WANTED)
 
@@ -188,6 +210,7 @@ class Moving:
     async def leave(self) -> None:
         """Give up what is not finished."""
         shell, self._shell = self._shell, None
+        self._next = None
         self._layer3.follow(None)
         if shell is not None and not shell.moved:
             await shell.vacate()
@@ -244,6 +267,7 @@ class Moving:
         if action.outcome is not do.Outcome.LOST:
             self._shell = None
             self._layer3.follow(None)
+            self._loop.call_soon(self._stand_by_again)
         self._answer(action)
 
     def phase(self, name: str, t_ns: int, outcome: str | None = None, cause: str = "") -> None:
@@ -265,6 +289,13 @@ def named_event(datagram: bytes) -> Event | None:
         if name in datagram:
             return event
     return None
+
+
+def unprepared(network: str) -> Target:
+    """Where nothing is prepared, and so nobody there is asked for anything."""
+    nobody = Endpoint(IPv4Address(0), 0)
+    options = Options(level=Level.REACTIVE, hold=do.Hold.OFF)
+    return Target(network, "", nobody, nobody, options, hold_ms=0, hold_octets=0)
 
 
 def read_target(fields: Fields, network: str) -> Target:

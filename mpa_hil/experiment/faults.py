@@ -37,6 +37,27 @@ _TUNNELS = range(1, 9)
 """Numbers of the access router's next tunnels, whose names others bear."""
 
 
+class Ending:
+    """Finds the line of the mobile node's that ends a run: its handover's, or, where the scheme has
+    none, that of the first packet."""
+
+    def __init__(self) -> None:
+        self._fired = self._handover = False
+
+    def ends(self, line: str) -> bool:
+        """Whether it is this one; lines in their order."""
+        if '"type":"trigger.fired"' in line:
+            self._fired = True
+        elif '"type":"handover.ready"' in line:
+            self._handover = True
+        elif '"type":"handover.finished"' in line:
+            self._handover = self._fired and self._handover
+            return self._fired and '"outcome":"lost"' not in line
+        elif '"phase":"first-packet"' in line:
+            return self._fired and not self._handover
+        return False
+
+
 class Mishap:
     """The fault of one run.
 
@@ -178,24 +199,15 @@ class Mishap:
 
     async def finished(self, since: int) -> None:
         """Wait until the mobile node is where it ends."""
-        node = self._lab.mobile_node
-        own = node.since(since)
-        under_way = any('"handover.ready"' in line for line in own) and not any(
-            '"handover.finished"' in line for line in own
-        )
-        kind = "handover.finished" if under_way else "phase.started"
-
-        def ends(line: str) -> bool:
-            if kind == "handover.finished":
-                return '"type":"handover.finished"' in line and '"outcome":"lost"' not in line
-            return '"phase":"first-packet"' in line
-
+        kind = "handover.finished"
         try:
-            line = await node.expect(ends, what=kind, timeout_s=1.5 * _BOUND_S, since=since)
+            line = await self._lab.mobile_node.expect(
+                Ending().ends, what=kind, timeout_s=1.5 * _BOUND_S, since=since
+            )
         except RemoteError as error:
             self.troubles.append(error.what.splitlines()[0])
             return
-        if kind == "handover.finished":
+        if kind in line:
             self._finished = json.loads(line)
 
     async def look(self) -> None:

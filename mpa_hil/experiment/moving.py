@@ -176,6 +176,7 @@ async def _arm(lab: Lab, spec: RunSpec, chosen: Reactive | L2Floor, wanted: Swit
         scan=frequencies,
         fresh_scan=lab.floor or getattr(chosen, "fresh_scan", False),
         roam=isinstance(chosen, RsnPreauth),
+        returns=isinstance(chosen, MpaLevel2),
         hold=hold,
         lead_us=_lead_us(lab, chosen),
         **lab.layer3(

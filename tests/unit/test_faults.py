@@ -15,6 +15,7 @@ from evaluation_fake import ip as ip_packet
 from mpa_hil import scenario
 from mpa_hil.agents.faults import dhcp_type, payload_at, spoilt
 from mpa_hil.evaluation import evaluate
+from mpa_hil.experiment.faults import Ending
 from mpa_hil.experiment.plan import order
 from mpa_hil.experiment.signals import SIGNALS
 from mpa_hil.lab.leftovers import difference
@@ -198,3 +199,25 @@ def test_it_did_not(tmp_path: Path, changes: dict[str, Any], problem: str) -> No
 def test_packets_must_flow_at_the_end(tmp_path: Path) -> None:
     summary = judged(tmp_path, quiet=False)
     assert any("of the last second are missing" in text for text in only(summary).problems)
+
+
+READY, OVER = '{"type":"handover.ready"}', '{"type":"handover.finished","outcome":"stayed"}'
+FIRED, PACKET = '{"type":"trigger.fired"}', '{"type":"phase.started","phase":"first-packet"}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "last"),
+    [
+        ([READY, FIRED, PACKET, OVER], 3),
+        ([READY, OVER, READY, FIRED, PACKET, OVER], 5),
+        ([READY, OVER, FIRED, PACKET], 3),
+        ([FIRED, PACKET], 1),
+        ([READY, FIRED, OVER.replace("stayed", "lost"), OVER], 3),
+        ([READY, FIRED, PACKET], None),
+    ],
+)
+def test_a_run_is_over_when_the_handover_is(lines: list[str], last: int | None) -> None:
+    """One that was given up before the node had to go is not the end."""
+    ending = Ending()
+    found = [number for number, line in enumerate(lines) if ending.ends(line)]
+    assert found[:1] == ([] if last is None else [last])
