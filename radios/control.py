@@ -19,7 +19,7 @@ from typing import Self
 
 from radios.channel import Connector
 from radios.errors import LocalError, RemoteError
-from radios.event_line import EventLine, RawCallback
+from radios.event_line import EventLine, NoticeCallback, RawCallback
 from radios.local_channel import local_connector
 from radios.request_line import NoAnswer, Refused, RequestLine
 from radios.subscription import Subscription
@@ -169,6 +169,11 @@ class ControlClient:
         the function that ends it.
         """
         return self._event_line().on_event(callback)
+
+    def on_notice(self, callback: NoticeCallback) -> None:
+        """Call back when the daemon has gone, when it is there again (a new one, perhaps, which
+        knows nothing), and when events were lost."""
+        self._event_line().on_notice(callback)
 
     async def wait_for(self, predicate: Callable[[Event], bool], timeout_s: float) -> Event:
         """The first event read from now on that satisfies the predicate; RemoteError if none."""

@@ -30,6 +30,10 @@ RawCallback = Callable[[int, bytes], None]
 """Called with the CLOCK_MONOTONIC ns of receipt and the event datagram, envelope included."""
 
 
+NoticeCallback = Callable[[Notice], None]
+"""Called with what befell the stream itself: Disconnected, Reconnected, Overflow."""
+
+
 class EventLine:
     """Keeps a channel attached to a daemon and hands its events on.
 
@@ -55,6 +59,7 @@ class EventLine:
         self._on_gone = on_gone
         self._subscriptions: set[Subscription] = set()
         self._callbacks: list[RawCallback] = []
+        self._notice_callbacks: list[NoticeCallback] = []
         self._channel: PromptChannel | None = None
         self._reply: asyncio.Future[bytes] | None = None
         self._attention = asyncio.Event()
@@ -85,6 +90,10 @@ class EventLine:
                 self._callbacks.remove(callback)
 
         return end
+
+    def on_notice(self, callback: NoticeCallback) -> None:
+        """Call back when events may have been lost, and when the daemon went and came."""
+        self._notice_callbacks.append(callback)
 
     async def close(self) -> None:
         """Detach and release; subscriptions end. Safe to call twice."""
@@ -221,7 +230,7 @@ class EventLine:
                     {"message": "an on_event callback failed", "exception": error}
                 )
         if self._subscriptions:
-            self._tell(parse_event(datagram, t_ns))
+            self._put(parse_event(datagram, t_ns))
         if TERMINATING.encode() in datagram[:64]:
             self._on_lost(channel, RemoteError("the daemon said that it ends", where=self._path))
 
@@ -239,5 +248,10 @@ class EventLine:
         self._attention.set()
 
     def _tell(self, notice: Notice) -> None:
+        for callback in self._notice_callbacks:
+            callback(notice)
+        self._put(notice)
+
+    def _put(self, notice: Notice) -> None:
         for subscription in tuple(self._subscriptions):
             subscription.put(notice)

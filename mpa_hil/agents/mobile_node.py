@@ -206,7 +206,7 @@ class MobileNodeProcess:
         self._threshold_dbm = threshold_dbm
         self._armed = plan
         gc.collect()
-        await supplicant.signal_monitor(threshold_dbm, _HYSTERESIS_DB)
+        await self._link.monitor(threshold_dbm, _HYSTERESIS_DB)
         self._console.emit("mobile_node.armed", network=name, leave_dbm=threshold_dbm)
 
     async def pilot(self, fields: Fields) -> None:
