@@ -13,11 +13,13 @@ import datetime as dt
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from mpa_hil.lab import agents, air, mobility_agents, mpa_agents, neighbourhood, plan, servers
 from mpa_hil.lab.preparing import Preparing
 from mpa_hil.lab.secrets import Papers, draw, given_papers, make_papers
+from mpa_hil.lab.starting import Starts
 from mpa_hil.scenario import L2Floor, MpaLevel1, MpaLevel2, Reactive, RsnPreauth, Scenario
 from radios.control import ControlClient
 from radios.errors import RemoteError
@@ -65,7 +67,7 @@ class Lab:
         self.domain_agents: list[agents.Agent] = []
         self._standing: list[Service] = []
         self._fresh: list[Service] = []
-        self._aaa: dict[str, freeradius.RadiusConfig] = {}
+        self.starts = Starts()
         self.supplicant_path = ""
         self.controls: dict[str, str] = {}
         """Control sockets of the present run's access points, by their names."""
@@ -122,7 +124,7 @@ class Lab:
         for ap in scenario.aps:
             config = servers.access_point(scenario, ap, self.secrets, options)
             host = self.hosts[ap.name]
-            self._freshen(await hostapd.start(host, config))
+            self._freshen(await self.starts.first(partial(hostapd.start, host, config)))
             self.controls[ap.name] = config.control_path(host)
             if neighbourhood.discovers(options):
                 await neighbourhood.announce(scenario, ap, host, config.control_path(host))
@@ -133,7 +135,8 @@ class Lab:
                 self._freshen(await dhcp_server.start(router, servers.dhcp_server(domain, options)))
         supplicant = servers.supplicant(options)
         self.supplicant_path = supplicant.control_path(self.hosts["mn"])
-        self._freshen(await wpa_supplicant.start(self.hosts["mn"], supplicant))
+        start = partial(wpa_supplicant.start, self.hosts["mn"], supplicant)
+        self._freshen(await self.starts.first(start))
         asks = neighbourhood.discovers(options)
         self._known = neighbourhood.known_at_first(scenario) if asks else []
 
@@ -293,11 +296,11 @@ class Lab:
 
     async def _start_home(self, papers: Papers) -> None:
         scenario = self.scenario
-        self._aaa["home-aaa"] = servers.home_aaa(scenario, self.secrets, papers)
+        aaa = {"home-aaa": servers.home_aaa(scenario, self.secrets, papers)}
         for domain in scenario.domains:
-            self._aaa[f"{domain.name}-aaa"] = servers.visited_aaa(scenario, domain, self.secrets)
-        for box in self._aaa:
-            self._stand(await self.start_aaa(box))
+            aaa[f"{domain.name}-aaa"] = servers.visited_aaa(scenario, domain, self.secrets)
+        for box, config in aaa.items():
+            self._stand(await self.starts.first(partial(freeradius.start, self.hosts[box], config)))
         async for agent in mobility_agents.start(scenario, self.hosts, self.secrets):
             self.mobility_agents.append(agent)
             self._stand(agent)
@@ -310,17 +313,14 @@ class Lab:
         self._fresh.append(service)
         self._note_start(service)
 
-    async def start_aaa(self, box: str) -> Service:
-        """Start the AAA server of a box, as it was configured."""
-        return await freeradius.start(self.hosts[box], self._aaa[box])
-
     def replace(self, dead: Service, living: Service) -> None:
         """Take a daemon that was started again in the place of the one that died."""
         self.expendable.discard(dead)
         if isinstance(living, agents.Agent):
             for kept in (self.mobility_agents, self.domain_agents):
                 kept[:] = [living if each is dead else each for each in kept]
-        self._standing = [living if each is dead else each for each in self._standing]
+        for running in (self._standing, self._fresh):
+            running[:] = [living if each is dead else each for each in running]
         self._note_start(living)
 
     def _note_start(self, service: Service) -> None:

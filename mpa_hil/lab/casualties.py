@@ -18,6 +18,7 @@ _MODULES = {
     "dhcp": "dnsmasq",
     "aaa": "freeradius",
     "hostapd": "hostapd",
+    "supplicant": "wpa_supplicant",
 }
 """What runs as a target's last word, by its name as a service."""
 _ON_ROUTER = ("aa", "ca", "ar", "dhcp")
@@ -58,14 +59,14 @@ async def strike(lab: Lab, service: Service, number: int) -> None:
 
 
 async def revive(lab: Lab, dead: Service) -> None:
-    """Start a daemon again as it was started; not one that each run starts anew anyhow.
+    """Start a daemon again as it was started; not a DHCP server, which each run starts anew.
 
     Raises:
         RemoteError: it did not come up.
     """
     await dead.daemon.wait()
     ready = _READY.get(dead.name)
-    if dead.name == "freeradius":
-        lab.replace(dead, await lab.start_aaa(dead.host.name))
-    elif ready is not None and isinstance(dead, Agent):
+    if ready is not None and isinstance(dead, Agent):
         lab.replace(dead, await agents.start_again(dead, ready=ready))
+    elif (again := await lab.starts.again(dead)) is not None:
+        lab.replace(dead, again)

@@ -11,7 +11,7 @@ from .problem import Problem, repeated
 from .schemes import SCHEMES
 from .shape import suggestion
 
-_RESTARTED = ("aa", "ca", "ar", "ep")
+_RESTARTED = ("aa", "ca", "ar", "ep", "aaa", "hostapd", "supplicant")
 
 
 def problems(scenario: Scenario) -> Iterator[Problem]:
@@ -86,6 +86,6 @@ def _target(scenario: Scenario, key: str, fault: Fault) -> Iterator[Problem]:
     if fault.what != "kill" or not restarts:
         yield Problem(
             f"{key}.restart_ms",
-            "only an agent that was killed is started again",
-            'leave it out, or write what = "kill" with an agent as target',
+            "only what was killed is started again, and no DHCP server is",
+            'leave it out, or write what = "kill" with another target',
         )

@@ -101,12 +101,12 @@ class Fault(Table, frozen=True, kw_only=True):
         str | None,
         Meta(
             description="for kill and stop: `B-aa`, `B-ca`, `B-ar`, `B-dhcp`, `B-aaa`,"
-            " `home-agent`, `home-aaa`, `b1-ep`, `b1-hostapd`; for refuse: an AP"
+            " `home-agent`, `home-aaa`, `b1-ep`, `b1-hostapd`, `mn-supplicant`; for refuse: an AP"
         ),
     ] = None
     restart_ms: Annotated[
         Annotated[float, Meta(ge=0, le=600_000)] | None,
-        Meta(description="a killed agent is started again so long after; left out: after the run"),
+        Meta(description="what was killed is started again so long after; left out: after the run"),
     ] = None
     for_ms: Annotated[
         float,
@@ -127,7 +127,7 @@ class Fault(Table, frozen=True, kw_only=True):
 
 def targets(domains: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """What `kill` and `stop` can be aimed at, in a lab with these domains and their APs."""
-    found = ["home-agent", "home-aaa"]
+    found = ["home-agent", "home-aaa", "mn-supplicant"]
     for domain, aps in domains.items():
         found += [f"{domain}-{agent}" for agent in ("aa", "ca", "ar", "dhcp", "aaa")]
         found += [f"{ap}-{part}" for ap in aps for part in ("ep", "hostapd")]

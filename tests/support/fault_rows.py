@@ -74,6 +74,23 @@ def networks() -> Iterator[Row]:
     yield {"name": "binding-rejected", "what": "corrupt", "at": "registration"}
 
 
+def link_daemons() -> Iterator[Row]:
+    """F2: what drives the radios dies, and is started again."""
+    for target, moments in (
+        ("mn-supplicant", ("configure", "disable", "leave", "arrived")),
+        ("b1-hostapd", ("configure", "disable", "leave", "arrived")),
+        ("a1-hostapd", ("configure", "leave")),
+    ):
+        for at in moments:
+            yield {
+                "name": f"{target}-restarted-at-{at}",
+                "what": "kill",
+                "target": target,
+                "at": at,
+                "restart_ms": RESTART_MS,
+            }
+
+
 ENDS = {
     "association-refused": STAYED,
     "ap-killed-at-disable": STAYED,
@@ -90,7 +107,7 @@ UNHEARD = frozenset({"take-over", "take-over-answer"})
 
 def rows() -> list[Row]:
     """All of them."""
-    found = [*networks(), *killed(), *stopped(), *messages()]
+    found = [*networks(), *killed(), *link_daemons(), *stopped(), *messages()]
     return [
         {**row, "end": ENDS.get(row["name"], "any")}
         for row in found

@@ -54,8 +54,8 @@ def loaded(tmp_path: Path, **fault: Any) -> Scenario:
         ({"what": "pool-empty", "target": None}, "at", "from the beginning", "leave it out"),
         ({"what": "duplicate-address", "target": None}, "at", "when it is leased", "dhcp-ack"),
         ({"at": "prepared", "skip": 1}, "skip", "comes once", "leave it out"),
-        ({"what": "stop", "restart_ms": 5}, "restart_ms", "only an agent", 'what = "kill"'),
-        ({"target": "b1-hostapd", "restart_ms": 5}, "restart_ms", "only an agent", "leave"),
+        ({"what": "stop", "restart_ms": 5}, "restart_ms", "only what", 'what = "kill"'),
+        ({"target": "B-dhcp", "restart_ms": 5}, "restart_ms", "only what", "leave"),
         ({"schemes": ["l2-floor"]}, "schemes", "has no faults", "known here"),
         ({"what": "vanish"}, "what", "vanish", "kill"),
         ({"times": 0}, "times", ">= 1", "in turn"),
@@ -77,7 +77,7 @@ def test_every_message_that_a_lab_file_names_can_be_found_on_the_wire() -> None:
 
 
 def test_every_target_is_a_daemon_of_the_lab() -> None:
-    assert {"home-agent", "B-ar", "b1-ep"} <= set(targets({"A": ("a1",), "B": ("b1",)}))
+    assert {"home-agent", "B-ar", "b1-ep", "mn-supplicant"} <= set(targets({"A": ("a1",), "B": ("b1",)}))
 
 
 def test_each_fault_is_a_run_of_its_own_after_the_handovers(tmp_path: Path) -> None:
