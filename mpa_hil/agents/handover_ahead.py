@@ -256,6 +256,7 @@ class AheadSteps(ABC):
     def _register(self) -> None:
         """On B; the kernel has put the interface's queue to work by now (`direct_port`)."""
         try:
+            self._layer3.announce(self._new)
             self._layer3.register(self._new)
         except MpaError as error:
             self.feed(Event.BINDING_FAILED, str(error))

@@ -23,6 +23,7 @@ from mpa_hil.agents.home_binding import AnyBinding
 from mpa_hil.agents.home_binding import read as read_binding
 from mpa_hil.agents.layer3_plan import Plan
 from mpa_hil.agents.stdio import Console
+from mpa_hil.kernel.announcement import Announcer
 from mpa_hil.kernel.netlink import RouteSocket
 from mpa_hil.kernel.node_tunnel import NextNetwork
 from mpa_hil.kernel.objects import Address, Route, StaticNeighbour
@@ -133,6 +134,19 @@ class Layer3:
             at_once: send from it now already, not first when the home agent has answered.
         """
         self._home().register(care_of, at_once=at_once)
+
+    def announce(self, address: IpAddress) -> None:
+        """Tell the link that the address is here: who has asked for it before may have given it up,
+        or believe it elsewhere.
+
+        Raises:
+            MachineError: the kernel refused.
+        """
+        announcer = Announcer(self._route, self._interface, (address,))
+        try:
+            announcer.announce()
+        finally:
+            announcer.close()
 
     def retire(self, care_of: IpAddress) -> None:
         """Receive no more at a care-of address that was left."""

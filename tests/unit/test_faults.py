@@ -77,7 +77,9 @@ def test_every_message_that_a_lab_file_names_can_be_found_on_the_wire() -> None:
 
 
 def test_every_target_is_a_daemon_of_the_lab() -> None:
-    assert {"home-agent", "B-ar", "b1-ep", "mn-supplicant"} <= set(targets({"A": ("a1",), "B": ("b1",)}))
+    assert {"home-agent", "B-ar", "b1-ep", "mn-supplicant"} <= set(
+        targets({"A": ("a1",), "B": ("b1",)})
+    )
 
 
 def test_each_fault_is_a_run_of_its_own_after_the_handovers(tmp_path: Path) -> None:
