@@ -68,6 +68,7 @@ from mpa_hil.agents.layer3_plan import Plan
 from mpa_hil.agents.moving import Moving
 from mpa_hil.agents.networks import Networks
 from mpa_hil.agents.node_link import NodeLink
+from mpa_hil.agents.node_watch import NodeWatch
 from mpa_hil.agents.stdio import Console, Json, main
 from mpa_hil.agents.switch_hold import SwitchHold, switch_hold
 from mpa_hil.agents.switch_log import SwitchLog
@@ -390,7 +391,9 @@ async def _serve(config: Json, console: Console) -> None:
 
 def serve(config: Json, console: Console) -> None:
     """Run the mobile node that `config` describes, until told to end."""
+    watch = NodeWatch()
     asyncio.run(_serve(config, console))
+    watch.dismiss()
 
 
 if __name__ == "__main__":

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import socket
 import struct
-from collections.abc import Hashable
+from collections.abc import Container, Hashable
 from dataclasses import dataclass
 
-from mpa_hil.kernel.netlink import CREATE, EXCLUSIVE, attribute, message, u8, u32
+from mpa_hil.kernel.netlink import (
+    ABSENT,
+    CREATE,
+    DUMP,
+    EXCLUSIVE,
+    NetlinkError,
+    RouteSocket,
+    attribute,
+    attributes,
+    message,
+    u8,
+    u32,
+)
 from mpa_hil.kernel.objects import ROUTE_PROTOCOL, IpAddress, IpNetwork, family
 
-_NEW, _DELETE = 32, 33
+_NEW, _DELETE, _GET = 32, 33, 34
 _HEAD = struct.Struct("=BBBBBBBBI")
 _TO_TABLE = 1
 _DESTINATION, _SOURCE, _PRIORITY, _TABLE, _PROTOCOL = 1, 2, 6, 15, 21
@@ -76,6 +89,27 @@ class DestinationRule:
         return _rule(
             kind, flags, head, attribute(_DESTINATION, network.network_address.packed), self
         )
+
+
+def remove_rules(route: RouteSocket, tables: Container[int]) -> None:
+    """Remove this project's rules that lead to some tables, whoever has made them.
+
+    Raises:
+        NetlinkError: the kernel refused.
+    """
+    for version in (socket.AF_INET, socket.AF_INET6):
+        request = message(_GET, DUMP, _HEAD.pack(version, *[0] * 8))
+        for entry in route.dump(request, "rules"):
+            said = attributes(entry[_HEAD.size :])
+            ours = said.get(_PROTOCOL) == bytes((ROUTE_PROTOCOL,))
+            table = struct.unpack("=I", said.get(_TABLE, bytes(4)))[0]
+            if not ours or table not in tables:
+                continue
+            try:
+                route.request(message(_DELETE, 0, entry), "remove a rule")
+            except NetlinkError as error:
+                if error.errno not in ABSENT:
+                    raise
 
 
 def _rule(
