@@ -38,6 +38,9 @@ _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
 _ANSWER_TIMEOUT_S = 5.0
 """Bound on the wait for an answer; the kernel normally has it ready."""
+_DUMP_INTERRUPTED = 0x10
+_DUMPS = 5
+"""How often a list is asked for that changes while it is read."""
 _RECEIVE_OCTETS = 1 << 18
 """Longest datagram that the kernel makes for a dump is 32 KiB on the kernels in use."""
 
@@ -55,6 +58,17 @@ class NetlinkError(MachineError):
             f"{text} ({detail})" if detail else text, where=what, remedy=_REMEDIES.get(number, "")
         )
         self.errno = number
+
+
+class Overrun(MachineError):
+    """Answers are missing: what was asked for may or may not have been done."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            "answers of the kernel are missing, or are not of one moment",
+            where=what,
+            remedy="ask again; raise net.core.rmem_default if it happens often",
+        )
 
 
 _MODULES = "modprobe ipip, sch_prio, sch_plug, cls_u32, act_mirred"
@@ -210,11 +224,26 @@ class NetlinkSocket:
                 raise refusal
 
     def dump(self, request: bytes, what: str) -> list[bytes]:
-        """Every object that a DUMP request lists."""
+        """Every object that a DUMP request lists.
+
+        Raises:
+            Overrun: again and again, objects came and went while they were listed.
+        """
+        for _ in range(_DUMPS):
+            try:
+                return self._dump(request, what)
+            except Overrun as error:
+                overrun = error
+        raise overrun
+
+    def _dump(self, request: bytes, what: str) -> list[bytes]:
         found: list[bytes] = []
         self._socket.send(request)
         while True:
             for answer in self._answers(what):
+                if answer.flags & _DUMP_INTERRUPTED:
+                    self._drain()
+                    raise Overrun(what)
                 if answer.kind == _NLMSG_DONE:
                     return found
                 if answer.kind == _NLMSG_ERROR:
@@ -231,11 +260,31 @@ class NetlinkSocket:
             raise MachineError(
                 f"the kernel did not answer within {_ANSWER_TIMEOUT_S:g} s", where=what
             ) from None
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            self._drain()
+            raise Overrun(what) from error
         at = 0
         while at + _HEADER.size <= len(octets):
             length, kind, flags, _, _ = _HEADER.unpack_from(octets, at)
             yield _Answer(kind, flags, octets[at + _HEADER.size : at + length])
             at += max(length + 3 & ~3, _HEADER.size)
+
+    def _drain(self) -> None:
+        """Forget what still comes: the next request must not take it for its own answer."""
+        self._socket.settimeout(0)
+        try:
+            while True:
+                try:
+                    self._socket.recv(_RECEIVE_OCTETS)
+                except BlockingIOError:
+                    return
+                except OSError as error:
+                    if error.errno != errno.ENOBUFS:
+                        raise
+        finally:
+            self._socket.settimeout(_ANSWER_TIMEOUT_S)
 
 
 class RouteSocket(NetlinkSocket):
