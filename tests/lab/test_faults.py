@@ -6,12 +6,12 @@ One row of each kind; all of them in `make campaign`. docs/faults.md has the row
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,49 +31,53 @@ Found = dict[str, dict[str, Any]]
 """The runs of `summary.json`, by fault."""
 
 
-@pytest.fixture(scope="module")
-def found(request: pytest.FixtureRequest) -> Iterator[Found]:
-    rows = BOOTS[request.param]
+@functools.cache
+def tried(boot: int) -> tuple[Found, str]:
+    """What came of the rows of a boot, and its last words; each boot once."""
+    rows = BOOTS[boot]
     # Short paths: QEMU's sockets lie in it, and a socket's path has 107 octets at most.
     with tempfile.TemporaryDirectory(prefix="mpa-f-") as folder:
         lab = Path(folder) / "faults.toml"
         lab.write_text(LAB.read_text("utf-8").split("[[fault]]")[0] + tables(rows), "utf-8")
         command = [sys.executable, "-m", "mpa_hil.cli", "run", str(lab), "--json"]
-        done = subprocess.run(
-            [*command, "--rig", "guest", "--clock", "virtual", "--out", f"{folder}/out"],
-            cwd=PROJECT,
-            env={**os.environ, "TMPDIR": folder},
-            capture_output=True,
-            text=True,
-            timeout=BOUND_S + ROW_BOUND_S * len(rows),
-            check=False,
-        )
-        assert done.stdout, done.stderr[-3000:]
-        yield {run["fault"]: run for run in json.loads(done.stdout)["faults"]}
+        try:
+            done = subprocess.run(
+                [*command, "--rig", "guest", "--clock", "virtual", "--out", f"{folder}/out"],
+                cwd=PROJECT,
+                env={**os.environ, "TMPDIR": folder},
+                capture_output=True,
+                text=True,
+                timeout=BOUND_S + ROW_BOUND_S * len(rows),
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            return {}, str(error)
+    if not done.stdout:
+        return {}, done.stderr[-3000:]
+    return {run["fault"]: run for run in json.loads(done.stdout)["faults"]}, done.stderr[-3000:]
 
 
-each_boot = pytest.mark.parametrize("found", range(len(BOOTS)), indirect=True)
-each_row = pytest.mark.parametrize(
-    ("found", "row"),
+@pytest.mark.parametrize(
+    ("boot", "row"),
     [
-        pytest.param(number, row, id=str(row["name"]))
-        for number, rows in enumerate(BOOTS)
+        pytest.param(boot, row, id=str(row["name"]))
+        for boot, rows in enumerate(BOOTS)
         for row in rows
     ],
-    indirect=["found"],
 )
-
-
-@each_row
-def test_it_ends_as_it_must(found: Found, row: Row) -> None:
+def test_it_ends_as_it_must(boot: int, row: Row) -> None:
+    found, words = tried(boot)
+    assert row["name"] in found, words
     run = found[row["name"]]
     assert not run["problems"], run
     assert run["limit_ms"] is not None
 
 
-@each_boot
-def test_a_fault_costs_the_prepared_node_no_packets_twice(found: Found) -> None:
+@pytest.mark.parametrize("boot", range(len(BOOTS)))
+def test_a_fault_costs_the_prepared_node_no_packets_twice(boot: int) -> None:
     """Nothing is delivered twice, whatever was sent twice on the way to it."""
+    found, words = tried(boot)
+    assert found, words
     assert {name: run["duplicated"] for name, run in found.items() if any_of(run)} == {}
 
 
