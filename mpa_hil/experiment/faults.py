@@ -52,6 +52,8 @@ class Ending:
             self._handover = True
         elif '"type":"handover.finished"' in line:
             self._handover = self._fired and self._handover
+            if '"outcome":"moved"' in line:  # perhaps before it was told to go
+                return True
             return self._fired and '"outcome":"lost"' not in line
         elif '"phase":"first-packet"' in line:
             return self._fired and not self._handover

@@ -216,6 +216,7 @@ FIRED, PACKET = '{"type":"trigger.fired"}', '{"type":"phase.started","phase":"fi
         ([FIRED, PACKET], 1),
         ([READY, FIRED, OVER.replace("stayed", "lost"), OVER], 3),
         ([READY, FIRED, PACKET], None),
+        ([READY, PACKET, OVER.replace("stayed", "moved")], 2),
     ],
 )
 def test_a_run_is_over_when_the_handover_is(lines: list[str], last: int | None) -> None:
