@@ -14,7 +14,7 @@ import contextlib
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from ipaddress import IPv4Address
 
 from mpa_hil.experiment.signals import SIGNALS, Signal
@@ -33,6 +33,8 @@ from rigs.services.service import Service
 _BOUND_S = 60.0
 _TIDY_S = 180.0
 """An access router's session lives 120 s, one that its agent lost in a restart 15 s."""
+_BACK_S = 10.0
+"""For what was killed to be up again, beside the time that the lab file gives it."""
 _TUNNELS = range(1, 9)
 """Numbers of the access router's next tunnels, whose names others bear."""
 
@@ -78,6 +80,8 @@ class Mishap:
         self._dead: list[Service] = []
         self._buried: list[Service] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._returning: list[asyncio.Task[None]] = []
+        """Those of them that bring something back to life within the run."""
         self._undo: list[tuple[str, tuple[str, ...], bytes]] = []
         self._before: Inventory = {}
         self._injected = 0
@@ -132,7 +136,7 @@ class Mishap:
             pids = [service.daemon.pid]
             if what == "kill":
                 self._lab.expendable.add(service)
-                self._tasks.append(asyncio.create_task(self._bury(service)))
+                self._expect_return(self._bury(service))
         elif what not in MESSAGES:
             what = "wait"
             self._tasks.append(asyncio.create_task(self._stand_by(agent, agent.count)))
@@ -169,10 +173,16 @@ class Mishap:
             deadly = fault.what == "kill"
             await strike(self._lab, service, signal.SIGKILL if deadly else signal.SIGSTOP)
             if deadly:
-                self._tasks.append(asyncio.create_task(self._bury(service)))
+                self._expect_return(self._bury(service))
             else:
-                self._tasks.append(asyncio.create_task(self._resume(service)))
+                self._expect_return(self._resume(service))
         self._count(fault.target or address)
+
+    def _expect_return(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.append(task)
+        if self._fault.what == "stop" or self._fault.restart_ms is not None:
+            self._returning.append(task)
 
     async def _resume(self, service: Service) -> None:
         await asyncio.sleep(self._fault.for_ms / 1000)
@@ -211,6 +221,9 @@ class Mishap:
             return
         if kind in line:
             self._finished = json.loads(line)
+        if self._returning:  # what is judged of the end is what is so when all is there again
+            later_s = max(self._fault.for_ms, self._fault.restart_ms or 0.0) / 1000
+            await asyncio.wait(self._returning, timeout=later_s + _BACK_S)
 
     async def look(self) -> None:
         """Where it has ended; while the flows still run."""
