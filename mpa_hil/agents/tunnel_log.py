@@ -41,11 +41,13 @@ class TunnelLog:
         elif isinstance(output, Discarded):
             self._discarded(output)
 
-    def changed(self, change: Changed, at_ns: int, answer_ns: int, counts: tuple[int, int]) -> None:
+    def changed(
+        self, change: Changed, at_ns: int, took_ns: tuple[int, int], counts: tuple[int, int]
+    ) -> None:
         """A session's state is another.
 
         Args:
-            answer_ns: from the request to its answer; 0: there was none.
+            took_ns: from the request to its answer (0: there was none), and the kernel alone.
             counts: packets that were held, and that were too many.
         """
         session = change.session
@@ -66,7 +68,8 @@ class TunnelLog:
             outer=str(session.wish.outer),
             protection=session.wish.protect.name.lower(),
             detained=session.detained,
-            answer_ns=answer_ns,
+            answer_ns=took_ns[0],
+            act_ns=took_ns[1],
             **held,
         )
 

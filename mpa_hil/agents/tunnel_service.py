@@ -34,6 +34,10 @@ _WRITTEN_FIRST = frozenset((Order.INSTALL, Order.MOVE, Order.REMOVE))
 """What an MN relies on once it is answered, so it is in the file by then. Nothing else is: at the
 switch there is no time, and a session that is not TUNNELLED is not taken up again."""
 
+_TURNING = frozenset((Order.HOLD, Order.DIRECT, Order.RESUME))
+"""What waits leaves, and what comes begins to wait, while the kernel does these: they count as done
+when they begin. Where one processor is every box, the whole way of all that waited is in them."""
+
 _PATIENCE_NS = 3_000_000_000
 _PAUSE_S = 0.02
 """How long, and how often, it is looked whether a new tunnel is in nobody's way."""
@@ -182,27 +186,34 @@ class TunnelService:
 
     def _carry_out(self, outputs: Iterable[RouterOutput]) -> None:
         """Kernel and answers first; the rest when who waits for the answers has had his turn."""
-        later: list[tuple[RouterOutput, int, int]] = []
+        later: list[tuple[RouterOutput, int, int, int]] = []
         self._at_once(outputs, later)
         if later:
             os.sched_yield()
-            for output, at_ns, taken_ns in later:
-                self._tell(output, at_ns, taken_ns)
+            for output, at_ns, taken_ns, act_ns in later:
+                self._tell(output, at_ns, taken_ns, act_ns)
 
     def _at_once(
-        self, outputs: Iterable[RouterOutput], later: list[tuple[RouterOutput, int, int]]
+        self,
+        outputs: Iterable[RouterOutput],
+        later: list[tuple[RouterOutput, int, int, int]],
+        act_ns: int = 0,
     ) -> None:
         for output in outputs:
             if isinstance(output, Act):
                 if output.order is Order.CHECK:
                     self._check(output.session)
                     continue
+                began = instant()
                 failure = self._kernel.act(output)
-                follows: Iterable[RouterOutput] = self._machine.acted(output, failure, instant())
+                now = instant()
+                took_ns = now.monotonic_ns - began.monotonic_ns
+                now = began if output.order in _TURNING else now
+                follows: Iterable[RouterOutput] = self._machine.acted(output, failure, now)
                 if output.order in _WRITTEN_FIRST:
                     follows = tuple(follows)
                     self._keep(output.session)
-                self._at_once(follows, later)
+                self._at_once(follows, later, took_ns)
             elif isinstance(output, Send):
                 port = self._ports.get(output.destination.address.version)
                 if output.datagram and port is not None:
@@ -210,7 +221,7 @@ class TunnelService:
             else:
                 now_ns = time.monotonic_ns()
                 taken_ns = now_ns - self._arrived_ns if self._arrived_ns else 0
-                later.append((output, now_ns, taken_ns))
+                later.append((output, now_ns, taken_ns, act_ns))
 
     def _send(self, port: UdpPort, output: Send) -> None:
         session = self._machine.sessions.with_inner(output.destination.address)
@@ -219,7 +230,7 @@ class TunnelService:
         else:
             port.send(output.datagram, output.destination)
 
-    def _tell(self, output: RouterOutput, at_ns: int, taken_ns: int) -> None:
+    def _tell(self, output: RouterOutput, at_ns: int, taken_ns: int, act_ns: int) -> None:
         if not isinstance(output, Changed):
             self._log.say(output)
             return
@@ -228,7 +239,7 @@ class TunnelService:
             self._tidying = self._loop.call_later(_TIDY_S, self._tidy)
         counts = self._kernel.counts(number) if output.before is State.HOLDING else (0, 0)
         self._keep(output.session)
-        self._log.changed(output, at_ns, taken_ns, counts)
+        self._log.changed(output, at_ns, (taken_ns, act_ns), counts)
 
     def _tidy(self) -> None:
         """Not while an MN waits; only the young generations where many sessions stand."""

@@ -18,7 +18,8 @@ def held(
 
     Whoever released packets says so in an event with `held_ns`. The MN holds its uplink ("uplink"),
     routers what comes for it: the one that was left ("old"), and all others ("downlink"). Of
-    several who held in one place, packets add up; the times are of who held for longest.
+    several who held in one place, packets add up; the times are of who held for longest. They end
+    when the order to release is given: the first packet leaves while the kernel carries it out.
 
     Args:
         timeline: the handover that they held for; None: their clocks are not the MN's.
@@ -32,12 +33,13 @@ def held(
         if getattr(event, "detained", False):
             place = "old"
         before = found.get(place, HoldSummary(0, 0, 0.0))
+        released_ns = event.t_ns - getattr(event, "act_ns", 0)
         one = HoldSummary(
             packets=before.packets + getattr(event, "held_packets", 0),
             dropped=before.dropped + getattr(event, "dropped_packets", 0),
             ms=held_ns / 1e6,
-            release_ms=_release_ms(event.t_ns, timeline),
-            drain_ms=_drain_ms(event.t_ns - held_ns, timeline),
+            release_ms=_release_ms(released_ns, timeline),
+            drain_ms=_drain_ms(released_ns - held_ns, timeline),
         )
         if before.ms > one.ms:
             one = msgspec.structs.replace(before, packets=one.packets, dropped=one.dropped)

@@ -40,6 +40,14 @@ class TunnelChanged(Event, frozen=True, kw_only=True, tag="tunnel.changed"):
     ] = 0
     dropped_packets: Annotated[int, Meta(description="how many were too many", ge=0)] = 0
     answer_ns: Annotated[int, Meta(description="request to answer, ns", ge=0)] = 0
+    act_ns: Annotated[
+        int,
+        Meta(
+            description="how long the kernel took for it, ns, just before; what was held leaves"
+            " from its beginning on, which is also when it is held no more",
+            ge=0,
+        ),
+    ] = 0
 
 
 class TunnelChecked(Event, frozen=True, kw_only=True, tag="tunnel.checked"):

@@ -215,16 +215,17 @@ def test_how_long_of_what_was_held_is_read_off_the_handover() -> None:
             detained=detained,
             held_ns=round(held_ms * MS),
             held_packets=1,
+            act_ns=MS,
         )
 
     line = Timeline(0, port_open_ns=30 * MS, phases={"pre-switching": (Span(2 * MS, 22 * MS),)})
-    events = [changed(31, 19), changed(90, 60, detained=True)]
+    events = [changed(32, 19), changed(91, 60, detained=True)]
     assert held(events, Span(0, 99 * MS), line) == {
         "downlink": HoldSummary(1, 0, 19.0, release_ms=1.0, drain_ms=10.0),
         "old": HoldSummary(1, 0, 60.0, release_ms=60.0),  # it was asked once the link had run dry
     }
     # Of two in one place the times are of who held for longest.
-    both = held([*events, changed(40, 5)], Span(0, 99 * MS), line)
+    both = held([*events, changed(41, 5)], Span(0, 99 * MS), line)
     assert both["downlink"] == HoldSummary(2, 0, 19.0, release_ms=1.0, drain_ms=10.0)
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import stat
+import time
 import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -29,11 +30,12 @@ from mpa_hil.mobility.interface import Endpoint, Send
 from mpa_hil.tunnel.flows import UDP, FlowChoice, Treat
 from mpa_hil.tunnel.interface import Code, Created, NodeOutput, Protect, Refused, TunnelWish
 from mpa_hil.tunnel.node import TunnelClient
+from mpa_hil.tunnel.outputs import Act
 from mpa_hil.tunnel.record import record, restored
 from mpa_hil.tunnel.router import RouterTunnels
 from mpa_hil.tunnel.sessions import Session
 from mpa_hil.tunnel.settings import Limits
-from mpa_hil.tunnel.states import State
+from mpa_hil.tunnel.states import Order, State
 
 HERE = ip_address("127.0.0.1")
 INNER = ip_address("10.2.0.7")
@@ -64,6 +66,14 @@ class PaperKernel(KernelModel):
 
     def check(self, session: Session, checked: Callable[[Code | None], None]) -> None:
         asyncio.get_running_loop().call_soon(checked, self.fault)
+
+    release_s = 0.0
+    """As long as what waited takes to leave."""
+
+    def act(self, act: Act) -> str:
+        if act.order is Order.DIRECT:
+            time.sleep(self.release_s)  # the kernel's own doing, not a wait of the test's
+        return super().act(act)
 
     def counts(self, number: int) -> tuple[int, int]:
         return 10, 3
@@ -155,18 +165,26 @@ def in_lab(folder: Path, scenario: Callable[[Lab], Awaitable[None]]) -> None:
 
 
 def test_a_switch_and_what_is_told_of_it(tmp_path: Path) -> None:
+    """What waits is held until the order to release is given, however long it takes to leave."""
+
     async def scenario(lab: Lab) -> None:
         service = lab.start()
+        lab.kernel.release_s = 0.3
         service.key_added(KEY, "mn@home.example")
         assert isinstance(await lab.create(), Created)
         switch = lab.client.prepare_switch(instant())
+        began_ns = time.monotonic_ns()
         assert await lab.fire(switch.disable) == [False]
         assert await lab.fire(switch.arrived) == [False, True]  # the end mark is not waited for
+        elapsed_ns = time.monotonic_ns() - began_ns
         await lab.fire(switch.delete)
         changed = lab.console.of("tunnel.changed")
         assert [event["state"] for event in changed] == ["tunnelled", "holding", "direct", "gone"]
         assert (changed[2]["held_packets"], changed[2]["dropped_packets"]) == (10, 3)
         assert int(str(changed[1]["answer_ns"])) > 0
+        held_ns, act_ns = (int(str(changed[2][key])) for key in ("held_ns", "act_ns"))
+        assert act_ns >= 300_000_000
+        assert 0 < held_ns <= elapsed_ns - act_ns
         assert service.sessions() == []
         service.close(keep=False)
         assert not lab.kernel.way
