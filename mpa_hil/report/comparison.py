@@ -9,6 +9,7 @@ Definitions of the figures, all of one run, times in ms:
     affecting_ms    of them what lies between the old link and the new one (scanning left out)
     l2_ms l3_ms     as in summary.json
     gap_down_ms gap_up_ms lost_down lost_up duplicated reordered eap_round_trips
+    delay_down_ms               median one-way delay of the call's packets towards the MN
     interarrival_ms             mean time between packets of the call towards the MN, the gap aside
     handover_interarrival_ms    the same over the gap: from the last before to the first after
     handover_jitter_ms          what that is beyond the packets' spacing
@@ -60,6 +61,7 @@ _NAMES = {
     "duplicated": "duplicated",
     "reordered": "reordered",
     "eap_round_trips": "round trips to the home AAA",
+    "delay_down_ms": "one-way delay down",
     "interarrival_ms": "inter-packet arrival interval",
     "handover_interarrival_ms": "  the same in the handover",
     "handover_jitter_ms": "packet jitter in the handover",
@@ -168,6 +170,7 @@ def _arriving(run: Run) -> dict[str, float | None]:
     if down is None:
         return {}
     return {
+        "delay_down_ms": None if down.delay_ms is None else down.delay_ms.p50,
         "interarrival_ms": down.interarrival_ms,
         "handover_interarrival_ms": down.gap_ms + down.spacing_ms if down.recovered else None,
         "handover_jitter_ms": down.gap_ms if down.recovered else None,

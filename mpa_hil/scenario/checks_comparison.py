@@ -24,6 +24,7 @@ FIGURES = (
     "duplicated",
     "reordered",
     "eap_round_trips",
+    "delay_down_ms",
     "interarrival_ms",
     "handover_interarrival_ms",
     "handover_jitter_ms",

@@ -75,6 +75,7 @@ def test_what_the_call_and_the_buffer_saw_of_it() -> None:
     hold = {"downlink": HoldSummary(2, 0, 11.5), "uplink": HoldSummary(7, 1, 9.0)}
     found = comparison.figures(msgspec.structs.replace(run(), flows=flows, hold=hold))
     assert found["interarrival_ms"] == 16.02
+    assert found["delay_down_ms"] == 20.0
     assert found["handover_interarrival_ms"] == pytest.approx(45.33)
     assert found["handover_jitter_ms"] == 29.33
     assert (found["buffering_ms"], found["buffered_packets"], found["buffer_dropped"]) == (
