@@ -220,7 +220,7 @@ class HandoverShell(AheadSteps):
         self.feed(Event.HELD if well else Event.HOLD_FAILED)
 
     def _turn_uplink(self, _: do.TurnUplink) -> None:
-        self._tunnel().turn()
+        self._uplink.turn(self._tunnel())
 
     def _leave(self, _: do.Leave) -> None:
         self._switch_path().leave()
@@ -254,7 +254,7 @@ class HandoverShell(AheadSteps):
         if self._pht is None:
             return  # taken away while it was waited
         try:
-            self._tunnel().release()
+            self._uplink.release(self._tunnel())
         except MpaError as error:
             self._own.console.emit("agent.failed", error=str(error), where=TUNNEL)
         self._through()
@@ -282,7 +282,7 @@ class HandoverShell(AheadSteps):
             self._loop.call_later(calm_s, self._again, step, self._has_settled)
 
     def _settle_tunnel(self, pht: NodeTunnel) -> bool:
-        return not self._queue.waiting and pht.settle()
+        return not self._queue.waiting and self._uplink.settle(pht)
 
     def _has_settled(self) -> None:
         self._settling, self._settled = False, True

@@ -16,6 +16,7 @@ from mpa_hil.agents.layer3 import Layer3
 from mpa_hil.agents.provisioning import Output, Provisioning
 from mpa_hil.agents.stdio import Console
 from mpa_hil.agents.switch_path import SwitchPath
+from mpa_hil.agents.uplink_told import UplinkTold
 from mpa_hil.agents.way_back import WayBack
 from mpa_hil.configuration import interface as configuration
 from mpa_hil.handover import interface as do
@@ -107,6 +108,7 @@ class AheadSteps(ABC):
         self._agents: Provisioning | None = None
         self._settings: configuration.Configuration | None = None
         self._pht: NodeTunnel | None = None
+        self._uplink = UplinkTold(own.console)
         self._path: SwitchPath | None = None
         assert own.layer3.address is not None
         self._old: Address = own.layer3.address

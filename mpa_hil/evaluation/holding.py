@@ -47,6 +47,22 @@ def held(
     return found
 
 
+def with_ahead(
+    found: dict[str, HoldSummary], events: Iterable[AnyEvent], trigger_ns: int
+) -> dict[str, HoldSummary]:
+    """With what was held before the handover began ("ahead"): while the radio looked for the next
+    access point. Packets add up over all places and times; the time is the longest."""
+    ahead = held(events, Span(0, trigger_ns - 1)).values()
+    if not any(one.packets or one.dropped for one in ahead):
+        return found
+    total = HoldSummary(
+        packets=sum(one.packets for one in ahead),
+        dropped=sum(one.dropped for one in ahead),
+        ms=max(one.ms for one in ahead),
+    )
+    return {**found, "ahead": total}
+
+
 def _release_ms(at_ns: int, timeline: Timeline | None) -> float | None:
     opened_ns = None if timeline is None else timeline.port_open_ns
     return None if opened_ns is None else (at_ns - opened_ns) / 1e6

@@ -9,7 +9,7 @@ import msgspec
 from mpa_hil.evaluation import faults, flows, handovers, observers, policies
 from mpa_hil.evaluation.flows import Measured
 from mpa_hil.evaluation.handovers import Handover, mac_octets
-from mpa_hil.evaluation.holding import held
+from mpa_hil.evaluation.holding import held, with_ahead
 from mpa_hil.evaluation.observers import Compared
 from mpa_hil.evaluation.raw import RawRun, RunInfo
 from mpa_hil.evaluation.resources import Held
@@ -177,7 +177,8 @@ def _held(raw: RawRun, scenario: Scenario, found: list[Handover]) -> dict[str, H
         return {}
     first, timeline = found[0], found[0].timeline
     span = first.holding if len(found) > 1 else Span(timeline.trigger_ns, _NEVER_NS)
-    return held(raw.events, span, None if scenario.placements else timeline)
+    switched = held(raw.events, span, None if scenario.placements else timeline)
+    return with_ahead(switched, raw.events, timeline.trigger_ns)
 
 
 def _incomplete(scenario: Scenario, found: list[Handover], gap_flow: str) -> str:

@@ -168,7 +168,7 @@ def _plug_messages(
         handle,
         install if blocked else install + release,
         1 if blocked else 2,
-        order(_Plug.BUFFER),
+        order(_Plug.BUFFER, 0, sizes),  # any change without the size table takes it away
         release,
         message(_GET_QDISC, ECHO, where),  # without the echo older kernels tell listeners only
         message(_DEL_QDISC, 0, where),

@@ -9,12 +9,14 @@ Definitions of the figures, all of one run, times in ms:
     affecting_ms    of them what lies between the old link and the new one (scanning left out)
     l2_ms l3_ms     as in summary.json
     gap_down_ms gap_up_ms lost_down lost_up duplicated reordered eap_round_trips
+    lost_all                    packets of all flows, both ways
     delay_down_ms               median one-way delay of the call's packets towards the MN
     interarrival_ms             mean time between packets of the call towards the MN, the gap aside
     handover_interarrival_ms    the same over the gap: from the last before to the first after
     handover_jitter_ms          what that is beyond the packets' spacing
     buffering_ms                how long packets to the MN were held while the link switched
-    buffered_packets            how many; buffer_dropped: how many were too many
+    buffered_packets            how many of them
+    buffer_dropped              how many were too many for any buffer, ahead of the switch too
     release_ms                  port open to the release
     drain_ms                    what of buffering_ms was over when the old path had run dry
     hold_over_gap               what was not over then, as a multiple of gap_down_ms
@@ -58,6 +60,7 @@ _NAMES = {
     "gap_up_ms": "blackout up",
     "lost_down": "lost down",
     "lost_up": "lost up",
+    "lost_all": "lost of all flows",
     "duplicated": "duplicated",
     "reordered": "reordered",
     "eap_round_trips": "round trips to the home AAA",
@@ -154,6 +157,7 @@ def figures(run: Run) -> dict[str, float]:
         "gap_up_ms": run.gap_ms.uplink,
         "lost_down": run.lost.downlink,
         "lost_up": run.lost.uplink,
+        "lost_all": _lost_all(run),
         "duplicated": _both(run.duplicated.downlink, run.duplicated.uplink),
         "reordered": _both(run.reordered.downlink, run.reordered.uplink),
         "eap_round_trips": None if run.eap is None else run.eap.round_trips,
@@ -179,13 +183,15 @@ def _arriving(run: Run) -> dict[str, float | None]:
 
 def _buffering(run: Run) -> dict[str, float | None]:
     """What was held for the MN; nothing in a run in which nothing was."""
+    many: dict[str, float | None] = {}
+    if run.hold:
+        many["buffer_dropped"] = sum(each.dropped for each in run.hold.values())
     hold = run.hold.get("downlink") or run.hold.get("old")
     if hold is None:
-        return {}
-    return {
+        return many
+    return many | {
         "buffering_ms": hold.ms,
         "buffered_packets": hold.packets,
-        "buffer_dropped": hold.dropped,
         "release_ms": hold.release_ms,
         "drain_ms": hold.drain_ms,
         "hold_over_gap": _over_gap(run, hold.ms - (hold.drain_ms or 0.0)),
@@ -199,6 +205,12 @@ def _over_gap(run: Run, waited_ms: float) -> float | None:
     if gap_ms is None or down is None or gap_ms < 2 * down.spacing_ms:
         return None
     return waited_ms / gap_ms
+
+
+def _lost_all(run: Run) -> int | None:
+    ways = [way for flow in run.flows.values() for way in (flow.downlink, flow.uplink)]
+    lost = [way.lost for way in ways if way is not None]
+    return sum(lost) if lost else None
 
 
 def _both(one: int | None, other: int | None) -> int | None:

@@ -21,6 +21,7 @@ FIGURES = (
     "gap_up_ms",
     "lost_down",
     "lost_up",
+    "lost_all",
     "duplicated",
     "reordered",
     "eap_round_trips",

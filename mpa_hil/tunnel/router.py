@@ -140,6 +140,8 @@ class RouterTunnels:
                 self._expect_leave(session, asked)
             elif act.kind is Kind.ARRIVED:
                 self._arrived(session, asked, now)
+            elif act.kind is Kind.ENABLE:  # the end mark of that hold will never come
+                yield from self._drained(session, now)
             session.asked = None
         yield from self._become(session, act.state, act.cue, now)
         if act.order in _SETTING_UP and session.wish.advertise and not session.detained:

@@ -72,17 +72,20 @@ def voice_call(gap_ms: float) -> FlowSummary:
 
 def test_what_the_call_and_the_buffer_saw_of_it() -> None:
     flows = {"voice": PerDirection(voice_call(29.33), None)}
-    hold = {"downlink": HoldSummary(2, 0, 11.5), "uplink": HoldSummary(7, 1, 9.0)}
+    hold = {
+        "ahead": HoldSummary(60, 3, 70.0),
+        "downlink": HoldSummary(2, 0, 11.5),
+        "uplink": HoldSummary(7, 1, 9.0),
+    }
     found = comparison.figures(msgspec.structs.replace(run(), flows=flows, hold=hold))
     assert found["interarrival_ms"] == 16.02
     assert found["delay_down_ms"] == 20.0
     assert found["handover_interarrival_ms"] == pytest.approx(45.33)
     assert found["handover_jitter_ms"] == 29.33
-    assert (found["buffering_ms"], found["buffered_packets"], found["buffer_dropped"]) == (
-        11.5,
-        2,
-        0,
-    )
+    assert (found["buffering_ms"], found["buffered_packets"]) == (11.5, 2)
+    # Of all buffers; and of all flows, both ways.
+    assert found["buffer_dropped"] == 4
+    assert found["lost_all"] == 2
 
 
 def test_how_long_packets_wait_is_measured_in_blackouts() -> None:

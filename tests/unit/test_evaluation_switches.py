@@ -13,7 +13,7 @@ from evaluation_fake import BACK, LEFT, MS, OPEN, TRIGGER, Story, lab, raw_files
 from mpa_hil import scenario
 from mpa_hil.evaluation import evaluate
 from mpa_hil.evaluation.flows import lost_between
-from mpa_hil.evaluation.holding import held
+from mpa_hil.evaluation.holding import held, with_ahead
 from mpa_hil.evaluation.timeline import Span, Timeline, read_timelines
 from mpa_hil.events import AnyEvent, HoldReleased, PhaseStarted, TriggerFired
 from mpa_hil.events.tunnel import TunnelChanged
@@ -227,6 +227,27 @@ def test_how_long_of_what_was_held_is_read_off_the_handover() -> None:
     # Of two in one place the times are of who held for longest.
     both = held([*events, changed(41, 5)], Span(0, 99 * MS), line)
     assert both["downlink"] == HoldSummary(2, 0, 19.0, release_ms=1.0, drain_ms=10.0)
+
+
+def test_what_was_held_ahead_of_the_switch_is_told_apart() -> None:
+    def released(t_ns: int, packets: int, dropped: int) -> AnyEvent:
+        return HoldReleased(
+            t_ns=t_ns,
+            host="B-router",
+            agent="hold",
+            address="x",
+            held_packets=packets,
+            dropped_packets=dropped,
+            held_ns=3 * MS,
+        )
+
+    events = [released(10, 40, 4), released(20, 30, 1), released(60, 5, 2)]
+    switched = held(events, Span(50, 99))
+    assert with_ahead(switched, events, 50) == {
+        "downlink": HoldSummary(5, 2, 3.0),
+        "ahead": HoldSummary(70, 5, 3.0),
+    }
+    assert with_ahead(switched, [released(10, 0, 0)], 50) == switched
 
 
 def test_losses_belong_to_when_the_mobile_node_missed_them() -> None:

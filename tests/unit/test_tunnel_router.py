@@ -103,6 +103,15 @@ def test_without_a_disable_there_is_nothing_to_drain() -> None:
     assert way(world) == {1: "link"}
 
 
+def test_after_a_hold_that_was_taken_back_there_is_nothing_to_drain_either() -> None:
+    """It was for a scan, say; and then the router that is left holds, not this one."""
+    _, node = made()
+    switch = node.prepare()
+    assert node.fire(switch.disable) == [Ack(True)]
+    assert node.fire(switch.enable) == [Ack(True)]
+    assert node.fire(node.prepare().arrived) == [Ack(True, drained=True)]
+
+
 def test_each_request_acts_once() -> None:
     """The same datagram again has the same answer; an older one than the last acts no more."""
     world, node = made()
