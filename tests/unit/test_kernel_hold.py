@@ -155,3 +155,12 @@ def test_a_size_table_keeps_both_limits(octets: int, packets: int, lengths: list
     assert taken <= octets
     assert kept == len(lengths) or kept == packets or taken > 0.9 * octets or counted > 0.9 * octets
     assert at_least(octets, 0) == (octets, b"")
+
+
+def test_whatever_holds_brings_the_size_table_along() -> None:
+    """A change without it takes it away (qdisc_change), and with it the limit in packets."""
+    _, table = at_least(100_000, 40)
+    messages = hold.root_messages(INDEX, 100_000, limit_packets=40, blocked=True)
+    assert table in messages.install
+    assert table in messages.hold
+    assert table not in messages.release
