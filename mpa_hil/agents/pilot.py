@@ -32,6 +32,9 @@ from mpa_hil.policy.interface import Decision, Input, Part
 _MS = 1_000_000
 _LOOK_PATIENCE_NS = 500 * _MS
 _LOOK_AGAIN_NS = 5 * _MS
+_BOUND_NS = 2000 * _MS
+"""After a binding update a switch is near, or it was made early; later the policy has to know what
+else there is."""
 _PARTS: dict[str, Part] = {
     State.CONFIGURING.value: "configuration",
     State.TUNNELLING.value: "tunnel",
@@ -306,6 +309,8 @@ class Pilot:
             if isinstance(decision, say.Switch | say.Return):
                 self._want(decision, now_ns)
             else:
+                if isinstance(decision, say.Bind):
+                    self._hands.hold_off(now_ns + _BOUND_NS)
                 self._work.extend(self._conductor.obey(decision, now_ns))
 
     def _arrived(self, event: say.Attached) -> say.Attached:

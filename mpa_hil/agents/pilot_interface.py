@@ -32,6 +32,9 @@ class Hands(Protocol):
     def look(self, frequency_mhz: int, target: str) -> None:
         """Scan a channel."""
 
+    def hold_off(self, until_ns: int) -> None:
+        """A switch may be near: the radio leaves its channel for nobody but the policy."""
+
     def rest(self) -> None:
         """Ask the radio nothing from now on: a switch begins."""
 

@@ -252,6 +252,11 @@ class Piloting:
         if self._sampler is not None:
             self._sampler.look(frequency_mhz, target)
 
+    def hold_off(self, until_ns: int) -> None:
+        """See `Hands`."""
+        if self._sampler is not None:
+            self._sampler.hold_off(until_ns)
+
     def rest(self) -> None:
         """See `Hands`."""
         if self._sampler is not None:
@@ -265,6 +270,7 @@ class Piloting:
         """See `Hands`."""
         if self._sampler is not None:
             self._sampler.serve(ap)
+            self._sampler.inquire()
 
     def alone(self) -> None:
         """See `Hands`."""

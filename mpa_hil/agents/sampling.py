@@ -178,8 +178,8 @@ class Sampler:
         self._carry_out(self._machine.want(frequency_mhz, target, time.monotonic_ns()))
 
     def hold_off(self, until_ns: int) -> None:
-        """A switch is near: no look until then. Readings go on."""
-        self._machine.hold_off(until_ns)
+        """A switch is near: no look until then but what a policy wants. Readings go on."""
+        self._machine.hold_off(until_ns, asked=False)
         self._arm()
 
     def pause(self) -> None:
@@ -193,6 +193,10 @@ class Sampler:
         """It was given up."""
         self._running = True
         self._arm()
+
+    def inquire(self) -> None:
+        """Have the present access point tell where others are; it costs a frame each way."""
+        self._begin(self.ask_neighbours)
 
     async def ask_neighbours(self) -> None:
         """Have the present access point tell where others are (802.11k), for their channels.

@@ -25,13 +25,19 @@ class Holes:
         """Of one look, as far as is known."""
         self._saved_ns = self._burst_ns
         self._at_ns: int | None = None
-        self._held_off_ns = 0
+        self._held_off_ns = self._unasked_ns = 0
         self.spent_ns = 0
         """Away from the channel in all."""
 
-    def hold_off(self, until_ns: int) -> None:
-        """No look may begin that would not be over before a switch, until then."""
-        self._held_off_ns = max(self._held_off_ns, until_ns)
+    def hold_off(self, until_ns: int, *, asked: bool = True) -> None:
+        """No look may begin that would not be over before a switch, until then.
+
+        Args:
+            asked: nor one that somebody wants.
+        """
+        self._unasked_ns = max(self._unasked_ns, until_ns)
+        if asked:
+            self._held_off_ns = max(self._held_off_ns, until_ns)
 
     def held_off(self, now_ns: int) -> bool:
         """Whether a switch is near."""
@@ -49,7 +55,7 @@ class Holes:
         wait_ns = 0
         if away and missing_ns > 0:
             wait_ns = int(missing_ns / self._rate) + 1 if self._rate else _NEVER_NS
-        return max(now_ns + wait_ns, self._held_off_ns)
+        return max(now_ns + wait_ns, self._held_off_ns if asked else self._unasked_ns)
 
     def spend(self, began_ns: int, ended_ns: int) -> None:
         """A look at another channel took that long."""

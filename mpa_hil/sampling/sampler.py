@@ -142,9 +142,13 @@ class Sampling:
         self._serving = ""
         self._poll_ns = None
 
-    def hold_off(self, until_ns: int) -> None:
-        """A switch is near or under way: no look until then."""
-        self.holes.hold_off(until_ns)
+    def hold_off(self, until_ns: int, *, asked: bool = True) -> None:
+        """A switch is near or under way: no look until then.
+
+        Args:
+            asked: nor one that a policy wants.
+        """
+        self.holes.hold_off(until_ns, asked=asked)
 
     # --- what happens
 

@@ -71,6 +71,7 @@ class World:
         self.t_ns = 1000 * S
         self.looking = False
         self.resting = False
+        self.quiet_ns = 0
         self.due_ns: int | None = None
         self.carried: list[tuple[str, str]] = []
         self.looks: list[tuple[int, str]] = []
@@ -130,6 +131,9 @@ class World:
 
     def look(self, frequency_mhz: int, target: str) -> None:
         self.looks.append((frequency_mhz, target))
+
+    def hold_off(self, until_ns: int) -> None:
+        self.quiet_ns = until_ns
 
     def rest(self) -> None:
         self.resting = True

@@ -51,6 +51,7 @@ def test_binding_waits_for_its_decision() -> None:
     world.decide(Bind("b1", rule="r"))
     assert world.did("Bind") == ["b1 Bind"]
     assert world.held("b1") == (3, True, False)
+    assert world.quiet_ns > world.t_ns, "a switch may be near: no looks of the sampler's own"
 
 
 def test_a_prepared_switch_holds_moves_and_is_told() -> None:

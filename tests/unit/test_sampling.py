@@ -132,6 +132,9 @@ class TestHoles:
         assert holes.when(9, away=True, asked=False) > 1000 * S
         holes.hold_off(S)
         assert holes.when(9, away=False, asked=True) == S
+        holes.hold_off(2 * S, asked=False)
+        assert holes.when(9, away=False, asked=True) == S
+        assert holes.when(9, away=False, asked=False) == 2 * S
 
     def test_the_price_is_learnt(self) -> None:
         holes = Holes(Settings(hole_ms=75))

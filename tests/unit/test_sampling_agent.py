@@ -16,6 +16,7 @@ from mpa_hil.sampling.settings import Settings
 from radios.bss_load import BssLoad
 from radios.errors import RemoteError
 from radios.genetlink import Message, decode_messages, encode_attributes, encode_request
+from radios.neighbor_report import NeighborReport
 from radios.replies import Bss
 from radios.signal import SignalSample, sample
 from radios.station import Station, StationReader, decode
@@ -224,6 +225,44 @@ def test_a_supplicant_that_cannot_is_asked_again() -> None:
         assert not bench.of(Probed)[0].reachable
         bench.radio.fails = False
         await bench.until(lambda: bool(bench.of(Sample)))
+        bench.sampler.stop()
+
+    asyncio.run(scenario())
+
+
+def test_the_access_point_knows_where_its_neighbours_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says of others than those of interest is passed over; saying no harms nothing."""
+    reports = (
+        NeighborReport(BSSID["b1"].upper(), 0, 81, 11, 9),
+        NeighborReport("02:00:00:00:0f:01", 0, 81, 1, 9),
+    )
+    offers = False
+
+    class FakeNeighborhood:
+        def __init__(self, control: object) -> None:
+            pass
+
+        async def neighbor_report(self) -> tuple[NeighborReport, ...]:
+            if not offers:
+                raise RemoteError("FAIL")
+            return reports
+
+    monkeypatch.setattr(sampling, "Neighborhood", FakeNeighborhood)
+
+    async def scenario() -> None:
+        nonlocal offers
+        bench = Bench()
+        bench.sampler.start("a1")
+        await bench.sampler.ask_neighbours()
+        bench.sampler.look(0, "b1")
+        await bench.until(lambda: "scan (2437,)" in bench.radio.asked)
+        await bench.until(lambda: bool(bench.of(Probed)))
+        offers = True
+        bench.sampler.inquire()
+        await asyncio.sleep(0)
+        bench.sampler.look(0, "b1")
+        await bench.until(lambda: "scan (2462,)" in bench.radio.asked)
+        assert bench.sampler.failures == 0
         bench.sampler.stop()
 
     asyncio.run(scenario())
