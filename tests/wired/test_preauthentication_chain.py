@@ -294,6 +294,37 @@ def test_an_agent_that_lost_everything_refuses_cleanly(chain: Standing[Chain]) -
     chain.run(scenario)
 
 
+def test_a_node_that_is_switched_off_on_its_way_takes_its_place_again(
+    chain: Standing[Chain],
+) -> None:
+    """F9: at each stage everything of it is killed, without a word to anybody. What it had is
+    replaced by what it gets when it is back, in the agent and in the access point."""
+
+    async def scenario(chain: Chain) -> None:
+        since = chain.aa.count
+        for stage in ("preauth.started", "preauth.keys"):
+            await chain.node.start()
+            await chain.node.hear(stage, await chain.node.ask())
+            assert chain.node.agent is not None
+            await chain.node.agent.daemon.signal(9)
+            await chain.node.agent.daemon.wait()
+            await chain.supplicant.control.command("PMKSA_FLUSH")
+        old = await chain.theirs()
+        assert len(old) <= 1
+        await chain.node.start()
+        ready = await chain.node.prepare()
+        assert ready["ready"] == 1
+        (key,) = await chain.mine()
+        assert await chain.theirs() == [key]
+        assert key not in old
+        states = said(chain.aa, "aa.state", since)
+        held = [each["session"] for each in states if each["state"] == "held"]
+        gone = [each["session"] for each in states if each["state"] == "gone"]
+        assert set(held) - set(gone) == {held[-1]}, states
+
+    chain.run(scenario)
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
