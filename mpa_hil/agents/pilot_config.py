@@ -3,7 +3,7 @@
 policy, options        name; its options as a JSON object
 places                 [{ap, realm, networks, ca, ar, frequency_mhz, highest?, cost?, preference?,
                        coverage_m?}], the access point in use among them
-protection, hold, hold_limit_ms, hold_limit_octets   of tunnels, as in `agents.moving`
+protection, hold, bicast, hold_limit_ms, hold_limit_octets   of tunnels, as in `agents.moving`
 deadline_s             for one pre-authentication
 spacing_ms             of the traffic's packets
 lead_us                as in `arm` (`agents.mobile_node`)
@@ -67,6 +67,7 @@ def read(fields: Fields) -> Orders:
         level=Level.BOUND,
         hold=Hold[fields.choice("hold", ("next", "off")).upper()],
         protection=read_protection(fields),
+        bicast=fields.truth("bicast", False),
         bind_ahead=False,
         seek_tries=_SEEK_TRIES,
     )

@@ -30,8 +30,8 @@ S = 1_000_000_000
 COUNTS = {"switches": 1, "tunnels": 2, "wasted_tunnels": 1, "wasted_octets": 1500}
 
 
-def command() -> dict[str, Any]:
-    lab = scenario.load(LABS / "three_domains.toml")
+def command(*settings: str) -> dict[str, Any]:
+    lab = scenario.load(LABS / "three_domains.toml", settings)
     made = piloting.command(lab, lab.schemes.policy, lead_us=4300)
     whole: dict[str, Any] = json.loads(json.dumps(made))
     return whole
@@ -63,6 +63,9 @@ def test_the_labs_command_is_one_that_the_node_takes() -> None:
     assert orders.options.hold is Hold.NEXT
     assert orders.options.level is Level.BOUND
     assert not orders.options.bind_ahead
+    assert not orders.options.bicast
+    both = read(Fields(command("schemes.policy.bicast=true"), "command"))
+    assert both.options.bicast
     assert (orders.spacing_ms, orders.lead_ns) == (10.0, 4_300_000)
 
 
