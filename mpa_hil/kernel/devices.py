@@ -18,6 +18,7 @@ from mpa_hil.kernel.netlink import (
     u32,
 )
 from mpa_hil.kernel.objects import LINK_HEAD, IpAddress
+from mpa_hil.kernel.scheduling import as_others
 from mpa_hil.kernel.state import KernelState
 
 _NEW_LINK, _DEL_LINK = 16, 17
@@ -176,11 +177,13 @@ def raise_quietly(state: KernelState, *names: str, ipv6: bool) -> None:
             continue  # a kernel without IPv6
         if ipv6:
             state.route.request(without_addresses(name), f"no addresses of its own on {name}")
-            # A router's device has joined the all-routers group. Version 1 of MLD leaves a group
-            # that nobody heard of without a word; version 2 reports that, twice.
-            (folder / "force_mld_version").write_text("1")
-            (folder / "forwarding").write_text("0")
-            (folder / "accept_ra").write_text("0")
-        else:
-            (folder / "disable_ipv6").write_text("1")
+        with as_others():
+            if ipv6:
+                # A router's device has joined the all-routers group. Version 1 of MLD leaves a
+                # group that nobody heard of without a word; version 2 reports that, twice.
+                (folder / "force_mld_version").write_text("1")
+                (folder / "forwarding").write_text("0")
+                (folder / "accept_ra").write_text("0")
+            else:
+                (folder / "disable_ipv6").write_text("1")
     state.route.request(b"".join(set_up(name) for name in names), f"up: {names}", len(names))

@@ -11,6 +11,7 @@ from typing import Self
 from mpa_hil.kernel.netlink import ABSENT, NetlinkError, NetlinkSocket, NoInterface, RouteSocket
 from mpa_hil.kernel.objects import KernelObject
 from mpa_hil.kernel.retirement import Retirement
+from mpa_hil.kernel.scheduling import as_others
 from radios.errors import MachineError
 
 _SYSCTL = Path("/proc/sys")
@@ -183,7 +184,8 @@ class KernelState(Ledger):
         try:
             before = path.read_text().strip()
             if before != value:
-                path.write_text(value)
+                with as_others():
+                    path.write_text(value)
         except OSError as error:
             raise MachineError(
                 f"it cannot be set to {value}: {error.strerror}",
@@ -205,7 +207,8 @@ class KernelState(Ledger):
             for name, value in self._settings.items():
                 path = _SYSCTL / name
                 if path.exists():
-                    path.write_text(value)
+                    with as_others():
+                        path.write_text(value)
             self._settings.clear()
 
 

@@ -13,8 +13,14 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
 from mpa_hil.kernel import filters, wireguard
-from mpa_hil.kernel.devices import Encapsulation, HoldPair, WireGuardDevice, without_addresses
+from mpa_hil.kernel.devices import (
+    Encapsulation,
+    HoldPair,
+    WireGuardDevice,
+    without_addresses,
+)
 from mpa_hil.kernel.filters import Match
+from mpa_hil.kernel.scheduling import as_others
 from mpa_hil.kernel.tunnel_plan import Esp, Plain, TunnelPlan, WireGuard, tunnel_mtu
 from mpa_hil.kernel.xfrm import REQUEST_ID, EspPair
 
@@ -246,3 +252,25 @@ def test_names() -> None:
     plan = TunnelPlan("mpat0a020007", ROUTER, NODE, (INNER, INNER6))
     assert (plan.hold_device, plan.hold_exit) == ("mpaq0a020007", "mpar0a020007")
     assert plan.versions == {4, 6}
+
+
+@pytest.mark.parametrize("policy", [os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.SCHED_OTHER])
+def test_a_file_that_spins_until_it_is_free_is_written_without_priority(
+    policy: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that runs in real time would keep whoever has the kernel's lock off the processor
+    for ever."""
+    now, changes = [policy], []
+
+    def change(pid: int, to: int, parameter: os.sched_param) -> None:
+        now[0] = to
+        changes.append((to, parameter.sched_priority))
+
+    own = os.sched_param(12 if policy != os.SCHED_OTHER else 0)
+    monkeypatch.setattr(os, "sched_getscheduler", lambda pid: now[0])
+    monkeypatch.setattr(os, "sched_getparam", lambda pid: own)
+    monkeypatch.setattr(os, "sched_setscheduler", change)
+    with as_others():
+        assert now == [os.SCHED_OTHER]
+    assert now == [policy]
+    assert changes == ([] if policy == os.SCHED_OTHER else [(os.SCHED_OTHER, 0), (policy, 12)])
