@@ -64,10 +64,12 @@ def messages() -> Iterator[Row]:
 
 
 def networks() -> Iterator[Row]:
-    """F4, F7 and what else a network can refuse."""
+    """F4, F5, F7 and what else a network can refuse."""
     yield {"name": "association-refused", "what": "refuse", "target": "b1", "at": "prepared"}
     for at in ("disable", "leave", "arrived"):
         yield {"name": f"ap-killed-at-{at}", "what": "kill", "target": "b1-hostapd", "at": at}
+    for at in ("configure", "prepared"):
+        yield {"name": f"old-ap-killed-at-{at}", "what": "kill", "target": "a1-hostapd", "at": at}
     yield {"name": "pool-empty", "what": "pool-empty"}
     yield {"name": "duplicate-address", "what": "duplicate-address"}
     yield {"name": "tunnel-refused", "what": "tunnel-refused"}
@@ -91,28 +93,41 @@ def link_daemons() -> Iterator[Row]:
             }
 
 
-ENDS = {
-    "association-refused": STAYED,
-    "ap-killed-at-disable": STAYED,
-    "ap-killed-at-leave": STAYED,
-    "pool-empty": STAYED,
-    "duplicate-address": MOVED,
-    "tunnel-refused": MOVED,
-    **{f"{what}-{at}": MOVED for at in STEP_OF for what in ("lose", "duplicate", "delay")},
-}
-"""Where the node must be; elsewhere one of the two networks will do."""
+STAYING = frozenset(
+    {
+        # B takes nobody, or gives nobody an address.
+        "association-refused",
+        "radius-killed",
+        "dhcp-killed",
+        "pool-empty",
+        # Its access point is gone, or forgets who has just come.
+        *(f"ap-killed-at-{at}" for at in ("disable", "leave", "arrived")),
+        *(f"b1-hostapd-restarted-at-{at}" for at in ("disable", "leave", "arrived")),
+        # Its router does not answer when it is asked to hold, and again not afterwards.
+        *(f"B-ar-{what}-at-disable" for what in ("killed", "restarted")),
+        "ar-stopped-at-disable",
+        # It dies with what it holds, and what it holds is all there is.
+        "B-ar-killed-at-arrived",
+    }
+)
+"""Where B will not do, the node must be on A."""
+EITHER = frozenset(f"mn-supplicant-restarted-at-{at}" for at in ("disable", "leave", "arrived"))
+"""Which of the two comes first does not matter: the node itself was away for a second."""
 UNHEARD = frozenset({"take-over", "take-over-answer"})
 """Messages that a handover by tunnel does not have."""
+
+
+def end(name: str) -> str:
+    """Where the node must be."""
+    if name in EITHER:
+        return "any"
+    return STAYED if name in STAYING else MOVED
 
 
 def rows() -> list[Row]:
     """All of them."""
     found = [*networks(), *killed(), *link_daemons(), *stopped(), *messages()]
-    return [
-        {**row, "end": ENDS.get(row["name"], "any")}
-        for row in found
-        if row.get("at") not in UNHEARD
-    ]
+    return [{**row, "end": end(str(row["name"]))} for row in found if row.get("at") not in UNHEARD]
 
 
 USUAL = (
