@@ -9,11 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from ipaddress import (
-    IPv4Network,
-    IPv6Network,
-    ip_address,
-)
+from ipaddress import ip_address
 from typing import Protocol
 
 from mpa_hil.agents.acquisition import Acquisition
@@ -22,11 +18,11 @@ from mpa_hil.agents.dhcp_lease import DhcpLease
 from mpa_hil.agents.home_binding import AnyBinding
 from mpa_hil.agents.home_binding import read as read_binding
 from mpa_hil.agents.layer3_plan import Plan
+from mpa_hil.agents.stays import Stays
 from mpa_hil.agents.stdio import Console
 from mpa_hil.kernel.announcement import Announcer
 from mpa_hil.kernel.netlink import RouteSocket
 from mpa_hil.kernel.node_tunnel import NextNetwork
-from mpa_hil.kernel.objects import Address, Route, StaticNeighbour
 from mpa_hil.kernel.state import KernelState
 from mpa_hil.mobility.interface import Address as IpAddress
 from radios.errors import LocalError, RemoteError
@@ -34,10 +30,6 @@ from rigs.services.dhcp_client import LeaseEvent, Versions
 
 _SETTLE_BOUND_S = 30.0
 """Lease and registration: a conflict check takes 3 s, a lost message some seconds more."""
-_EVERYWHERE: dict[int, IPv4Network | IPv6Network] = {
-    4: IPv4Network("0.0.0.0/0"),
-    6: IPv6Network("::/0"),
-}
 
 
 class BindingFollower(Protocol):
@@ -100,7 +92,7 @@ class Layer3:
         self._expecting = False
         self._address: IpAddress | None = None
         self._settled: asyncio.Future[None] | None = None
-        self._static: list[Address | Route | StaticNeighbour] = []
+        self._stays = Stays(self.state, interface)
         self._follower: BindingFollower | None = None
         self._residence: Residence | None = None
         self._before: tuple[IpAddress | None, Residence | None] = None, None
@@ -203,6 +195,7 @@ class Layer3:
         self._expecting = False
         self._before = self._address, self._residence
         self._address, self._residence = address, residence
+        self._stays.adopt()
 
     def freeze(self) -> None:
         """The node goes to another link, where its DHCP client has nothing to do."""
@@ -220,11 +213,11 @@ class Layer3:
         """It lives where it did before after all."""
         left = self._residence
         self._address, self._residence = self._before
+        self._stays.back()
         if self._residence is not None:
             self._residence.resume()
         if isinstance(left, Acquisition):
             self._end(left)
-        self._clear_static()
 
     async def drop(self, first: Awaitable[None] | None = None) -> None:
         """Give back what it had before: a handover's, or a DHCP lease.
@@ -241,6 +234,7 @@ class Layer3:
                 await before.vacate()
             else:
                 await self._lease.stop()
+            self._stays.drop()
 
     async def parted(self) -> None:
         """Wait until all of that is given back: what a network's agents hear late they would take
@@ -254,8 +248,7 @@ class Layer3:
         Raises:
             MachineError: the kernel refused.
         """
-        self._clear_static()
-        self._set_static(Plan(network.address, network.router, network.router_mac))
+        self._stays.come(network.address, network.router, network.router_mac)
 
     def acquire(self, acquired: Callable[[IpAddress], None]) -> None:
         """Get an address by DHCP where the node has come to, and say so; what it has stays."""
@@ -293,7 +286,7 @@ class Layer3:
             self._residence = None
         await self._lease.stop()
         await asyncio.gather(*self._ending)
-        self._clear_static()
+        self._stays.clear()
         self._address = None
 
     def close(self) -> None:
@@ -322,23 +315,10 @@ class Layer3:
             self._lease.ask_here(rapid_commit=plan.rapid_commit)
 
     def _set_static(self, plan: Plan) -> None:
-        """After the first time there is nothing left to do: all of it outlives the link."""
         assert plan.static is not None
         assert plan.router is not None
-        if not self._static:
-            self._static = [
-                Address(self._interface, plan.static.ip, plan.static.network.prefixlen),
-                Route(_EVERYWHERE[plan.static.version], self._interface, gateway=plan.router),
-                StaticNeighbour(self._interface, plan.router, plan.router_mac),
-            ]
-            for wanted in self._static:
-                self.state.apply(wanted)
+        self._stays.settle(plan.static, plan.router, plan.router_mac)
         self._address = plan.static.ip
-
-    def _clear_static(self) -> None:
-        for standing in reversed(self._static):
-            self.state.remove(standing.key)
-        self._static.clear()
 
     def _on_lease(self, event: LeaseEvent) -> None:
         now_ns = time.monotonic_ns()

@@ -175,11 +175,18 @@ class TunnelClient:
         return self._ask(kind, (), now)
 
     def delete(self, now: Instant) -> Outputs:
-        """Have the router take its end away; `Deleted` follows."""
+        """Have the router take its end away; `Deleted` follows.
+
+        What is under way to make or keep it is not waited for: nobody wants the answer, and the
+        router may be asked for what is to go.
+        """
         self._refresh_ns = None
         self._wanted = False
         self._source = None  # from wherever we are now
-        return self._ask(Kind.DELETE, (), now)
+        outputs: Outputs = ()
+        for kind in (Kind.REFRESH, Kind.CREATE, Kind.DETAIN):
+            outputs += self._take(self._requester.cancel(kind, now), now)
+        return outputs + self._ask(Kind.DELETE, (), now)
 
     def receive(self, datagram: bytes, now: Instant) -> Outputs:
         """Digest a datagram from the router; what is none of ours changes nothing."""

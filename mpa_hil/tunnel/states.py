@@ -102,6 +102,7 @@ _STANDING = (State.TUNNELLED, State.HOLDING, State.BICASTING, State.DIRECT, Stat
 TRANSITIONS: dict[tuple[State, Cue], Step] = {
     (State.CHECKING, Cue.FREE): Step(Order.INSTALL, State.TUNNELLED),
     (State.CHECKING, Cue.TAKEN): Step(None, State.GONE),
+    (State.CHECKING, Cue.ASSOCIATED): Step(None, State.GONE),  # it did not wait for its tunnel
     (State.TUNNELLED, Cue.DISABLE): Step(Order.HOLD, State.HOLDING),
     (State.TUNNELLED, Cue.ENABLE): Step(None, State.TUNNELLED),
     (State.TUNNELLED, Cue.ARRIVED): Step(Order.DIRECT, State.DIRECT),

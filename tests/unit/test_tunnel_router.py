@@ -211,6 +211,38 @@ def test_a_tunnel_that_is_deleted_while_it_is_checked() -> None:
     assert not world.router.sessions
 
 
+def test_who_comes_before_its_tunnel_is_made_gets_none() -> None:
+    """It would take the packets of a node that stands on the link back to where it was."""
+    world = World()
+    node = world.node(7)
+    world.kernel.slow = True
+    node.create()
+    world.carry_out(world.router.seen(node.key.name, True, world.now))
+    said = node.said[-1]
+    assert isinstance(said, Refused)
+    assert said.code is Code.NO_SESSION
+    world.check()
+    assert way(world) == {}
+    assert not world.router.sessions
+    assert Order.INSTALL not in world.kernel.orders
+
+
+def test_what_is_to_go_is_not_waited_for() -> None:
+    """The answer to CREATE went where the node was; DELETE is said at once all the same."""
+    world = World()
+    node = world.node(7)
+    world.kernel.slow = True
+    node.create()
+    told = len(world.wire)
+    assert isinstance(node.does(node.client.delete(world.now))[-1], Deleted)
+    assert len(world.wire) == told + 1
+    world.check()
+    world.run(60)
+    assert isinstance(node.said[-1], Deleted)
+    assert not world.router.sessions
+    assert Order.INSTALL not in world.kernel.orders
+
+
 def test_the_same_again_is_answered_and_not_made_again() -> None:
     """The MN's process restarts, with the same wish."""
     world, node = made()
