@@ -78,6 +78,7 @@ class WalksRequest:
         seeds: the walks of seeds 1 up to this one.
         policies: names in the order asked for.
         boot: walks on one boot of the guest.
+        most: walks to take now; None: all that are missing.
         rehearse: nothing is run, the policies decide on the model of the air.
         out: folder of the walks; what it has is not measured again. None: one is made, and a
             rehearsal writes nothing.
@@ -87,6 +88,7 @@ class WalksRequest:
     seeds: int
     policies: tuple[str, ...]
     boot: int
+    most: int | None
     rehearse: bool
     rig: RigName
     clock: ClockName | None

@@ -120,13 +120,14 @@ def walk(request: WalksRequest) -> int:
         return _print(request, planned, found, None)
     out = request.out or default_out(request.lab)
     missing = [each for each in planned.walks if not (_folder(out, each) / _WALK).is_file()]
+    missing = missing[: request.most]
     say = guest_job.progress()
     if missing:
         choice = rig_choice.choose(request.rig, request.clock)
         if choice.rig == "guest":
             preflight.check_image_space()
             preflight.check_guest_space()
-        many = f"{len(missing)} of {len(planned.walks)} walks"
+        many = f"taking {len(missing)} of {len(planned.walks)} walks"
         say(f"{many} on the {choice.rig}, {choice.clock} clock ({choice.reason})")
         _prepare(out, planned.lab)
         for first in range(0, len(missing), request.boot):

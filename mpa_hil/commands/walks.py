@@ -37,6 +37,9 @@ SHIPPED = ("default", "fixed", "naive")
     show_default=True,
     help="Walks on one boot of the guest: what an interruption can cost.",
 )
+@click.option(
+    "--most", type=click.IntRange(min=0), help="Walks to take now; the others another time."
+)
 @rig_options
 @click.option(
     "--out",
@@ -51,6 +54,7 @@ def walks(
     policies: tuple[str, ...],
     rehearse: bool,
     boot: int,
+    most: int | None,
     rig: RigName,
     clock: ClockName | None,
     out: Path | None,
@@ -64,6 +68,7 @@ def walks(
         seeds=seeds,
         policies=tuple(dict.fromkeys(policies)),
         boot=boot,
+        most=most,
         rehearse=rehearse,
         rig=rig,
         clock=clock,

@@ -266,7 +266,8 @@ def lines(made: Walks) -> list[str]:
         if one.walks < made.seeds:
             found.append(f"  {made.seeds - one.walks} walks are missing")
     for walk in made.walks:
-        found += [f"FAILED    seed {walk.seed}, {walk.policy}: {each}" for each in walk.problems]
+        what = [each.partition("\n")[0] for each in walk.problems]
+        found += [f"FAILED    seed {walk.seed}, {walk.policy}: {each}" for each in what]
     if made.rehearsed:
         found.append("Loss and gaps are not given: no packet was sent.")
     return found

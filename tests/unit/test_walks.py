@@ -280,6 +280,27 @@ def test_what_was_walked_is_not_walked_again(
     assert "FAILED    seed 2, naive: nobody said where it ended" in capsys.readouterr().out
 
 
+def test_a_long_campaign_is_taken_in_parts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    guest = Guest(monkeypatch)
+    words = (LAB, "--seeds", 2, "--out", tmp_path / "out", "--most")
+    assert command(*words, 4) == 1
+    assert [(walk.seed, walk.choice.name) for walk in guest.orders[0]] == [
+        *((1, name) for name in ("default", "fixed", "naive")),
+        (2, "default"),
+    ]
+    assert "  1 walks are missing" in capsys.readouterr().out
+    guest.orders.clear()
+    command(*words, 0)
+    assert not guest.orders
+    command(*words, 4)
+    assert [(walk.seed, walk.choice.name) for walk in guest.orders[0]] == [
+        (2, "fixed"),
+        (2, "naive"),
+    ]
+
+
 def test_walks_of_two_labs_share_no_folder(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
