@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mpa_hil.errors import LocalError
 
@@ -13,6 +14,9 @@ from . import lines, replaying, trace
 from .interface import Value
 from .rehearsal import Taken, Tally, Terms
 from .replaying import Difference, Replay
+
+if TYPE_CHECKING:
+    from mpa_hil.scenario import PolicyChoice
 
 _EVENTS = "events.jsonl"
 _NS_PER_S = 1_000_000_000
@@ -38,11 +42,14 @@ def run(
         LocalError: no such file, no trace, no such policy or option.
     """
     terms: Terms | None = None
+    wanted = options(overrides)
     if path.suffix == ".toml":
-        recording, start, terms = _of_lab(path, seed, start)
+        recording, start, terms, told = _of_lab(path, seed, start)
+        if told is not None and name in (None, told.name):
+            name, wanted = told.name, {**told.options, **wanted}
     else:
         recording = load(path, scheme, repeat)
-    chosen = replaying.choose(recording, name, options(overrides), str(path))
+    chosen = replaying.choose(recording, name, wanted, str(path))
     result = replaying.replay(recording, chosen, rehearse=rehearse, start=start, terms=terms)
     if as_json:
         print(json.dumps(as_object(result), indent=2))
@@ -51,15 +58,17 @@ def run(
     return 1 if result.difference is not None else 0
 
 
-def _of_lab(path: Path, seed: int | None, start: str) -> tuple[trace.Trace, str, Terms]:
-    """A lab file's movement, heard by one radio."""
+def _of_lab(
+    path: Path, seed: int | None, start: str
+) -> tuple[trace.Trace, str, Terms, PolicyChoice | None]:
+    """A lab file's movement, heard by one radio, and the policy that it names."""
     from mpa_hil import scenario
 
     from . import walks
 
     lab = scenario.load(path, [] if seed is None else [f"lab.seed={seed}"])
     terms = walks.terms_of(lab)._replace(scans=True)
-    return walks.trace_of(lab), start or lab.movement.start, terms
+    return walks.trace_of(lab), start or lab.movement.start, terms, lab.policy
 
 
 def load(path: Path, scheme: str = "", repeat: int | None = None) -> trace.Trace:

@@ -31,7 +31,8 @@ class Simple:
         self.ranking = ranking
         self._level = level
         self._scan_ns = int(scan_every_s * _NS_PER_S)
-        self._scanned_ns = 0
+        self._due_ns = 0
+        """When it may look around again."""
         self._target = ""
         self._leaving = ""
         self._leaving_until_ns = 0
@@ -126,8 +127,8 @@ class Simple:
         """Have a look around if it is time."""
         now_ns, every_ns = here.now_ns, self._scan_ns
         old = best is None or now_ns - best.heard_ns > every_ns
-        if every_ns and old and now_ns >= self._scanned_ns + every_ns and self.looks_around(track):
-            self._scanned_ns = now_ns
+        if every_ns and old and now_ns >= self._due_ns and self.looks_around(track):
+            self._due_ns = now_ns + every_ns
             inputs: dict[str, Value] = {
                 "serving_snr_db": round(track.snr_db, 2),
                 "heard_s": None if best is None else (now_ns - best.heard_ns) / _NS_PER_S,

@@ -338,3 +338,12 @@ def test_a_lab_files_movement_is_rehearsed() -> None:
     assert told["figures"]["full_authentications"] == 0
     assert told["figures"]["scans"] > 0
     assert json.loads(run(lab, "--seed", 2, "--json")[1])["decisions"] != told["decisions"]
+
+
+def test_a_lab_files_own_policy_is_rehearsed_unless_another_is_asked_for() -> None:
+    lab = Path(__file__).parents[2] / "lab_configs" / "speeds.toml"
+    own = json.loads(run(lab, "--json")[1])
+    assert (own["policy"], own["settings"]["window_s"]) == ("fixed", 0.2)
+    assert json.loads(run(lab, "--set", "window_s=0.4", "--json")[1])["settings"]["window_s"] == 0.4
+    other = json.loads(run(lab, "--policy", "naive", "--json")[1])
+    assert other["policy"] == "naive"
