@@ -92,8 +92,11 @@ class Request:
         )
 
 
-async def collect(request: Request, out: Path, say: Say) -> None:
+async def collect(request: Request, out: Path, say: Say, lab: Lab | None = None) -> None:
     """Carry all runs out; everything that they leave is below `out`, whatever happens.
+
+    Args:
+        lab: one that stands already, for runs that need no other; it stands afterwards too.
 
     Raises:
         MpaError: what ended the experiment early; `failure.json` has it too.
@@ -103,7 +106,7 @@ async def collect(request: Request, out: Path, say: Say) -> None:
     try:
         async with contextlib.AsyncExitStack() as stack:
             runs = order(request.scenario, request.schemes, request.repeat)
-            built = await _build(request, runs, stack, say)
+            built = {False: lab} if lab is not None else await _build(request, runs, stack, say)
             air = await stack.enter_async_context(_air(request))
             labs += built.values()
             await describe(request, next(iter(built.values())), out)
@@ -121,6 +124,7 @@ async def collect(request: Request, out: Path, say: Say) -> None:
 
 def note_failure(error: MpaError, out: Path) -> None:
     """Write `failure.json`: what ended an experiment early."""
+    os.makedirs(out, exist_ok=True)
     failed = {
         "what": error.what,
         "where": error.where,

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mpa_hil.experiment.collect import Request, collect, stand_back
+from mpa_hil.experiment.collect import Request, collect, note_failure, stand_back
+from mpa_hil.experiment.shared import SharedLab
 from radios.errors import LocalError, MpaError
 
 Say = Callable[[str], None]
@@ -34,15 +35,21 @@ def folder(out: Path, number: int) -> Path:
 
 
 async def collect_all(requests: Sequence[Request], out: Path, say: Say) -> int:
-    """Carry all experiments out; how many of them ended early (each has its `failure.json`)."""
+    """Carry all experiments out; how many of them ended early (each has its `failure.json`).
+
+    Walks of other ways and speeds share a lab.
+    """
     failed = 0
-    for number, request in enumerate(requests):
-        say(f"experiment {number + 1} of {len(requests)}: {', '.join(request.schemes)}")
-        try:
-            await collect(request, folder(out, number), say)
-        except MpaError as error:
-            failed += 1
-            say(f"experiment {number + 1} ended early: {error}")
+    async with SharedLab(requests, say) as shared:
+        for number, request in enumerate(requests):
+            say(f"experiment {number + 1} of {len(requests)}: {', '.join(request.schemes)}")
+            try:
+                lab = await shared.lab(request)
+                await collect(request, folder(out, number), say, lab)
+            except MpaError as error:
+                failed += 1
+                note_failure(error, folder(out, number))
+                say(f"experiment {number + 1} ended early: {error}")
     return failed
 
 

@@ -24,6 +24,7 @@ import msgspec
 from mpa_hil.experiment.collect import Request, describe, note_failure, stand_back
 from mpa_hil.experiment.conduct import conduct
 from mpa_hil.experiment.plan import POLICY, RunSpec
+from mpa_hil.experiment.shared import change
 from mpa_hil.lab.builder import Lab, standing_lab
 from mpa_hil.scenario import PolicyChoice, Scenario
 from radios.errors import LocalError, MpaError
@@ -106,8 +107,7 @@ async def _some(order: Order, number: int, lab: Lab, out: Path, say: Say) -> int
     for walk in order.walks[number:]:
         number += 1
         say(f"walk {number} of {len(order.walks)}: {walk}")
-        lab.scenario = order.scenario(walk)
-        lab.air.retrace(lab.scenario)
+        change(lab, order.scenario(walk))
         spec = RunSpec(POLICY, POLICY, walk.seed, False)
         try:
             failure = await conduct(lab, spec, out / f"runs/{number:03}", None)
