@@ -83,6 +83,12 @@ def test_a_run_too_short_to_measure_takes_the_others_lead_times() -> None:
     assert found["gap_down_ms"] == 80, "without a switch: the largest hole"
 
 
+def test_what_a_run_measured_itself_counts() -> None:
+    slow = piloted(lead_s=WHOLE | {"authentication": 1.7})
+    assert preparation.figures(slow, WHOLE)["level_lead"] == 0
+    assert preparation.figures(slow, WHOLE)["level_c6"] == 2, "it does not know of EAP's length"
+
+
 def test_lead_times_of_several_runs_are_medians() -> None:
     runs = [piloted(lead_s={"keys": each}) for each in (0.1, 0.2, 0.9)] + [piloted(lead_s={})]
     assert preparation.pooled(runs) == {"keys": 0.2}
