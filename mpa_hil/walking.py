@@ -3,7 +3,7 @@
     request -> walks that the folder does not have -> boot by boot: raw records -> a folder a walk
             -> walks.json, table
 
-    OUT/lab.toml  walks.json  007-naive/{walk.json, events.jsonl} ...
+    OUT/lab.toml  walks.json  007-naive/{walk.json, events.jsonl, logs/ if it did not end well} ...
 
 A walk's folder is whole or not there, so whatever ends the command, the next one goes on.
 """
@@ -207,6 +207,8 @@ def evaluate(raw: Path, lab: Scenario, walks: tuple[Walk, ...], out: Path) -> No
             continue
         place = _folder(out, walk)
         output.make_folder(place)
+        if judged.problems:
+            output.copy_logs({".": folder / "logs"}, place / "logs")
         with output.replacing(place / "events.jsonl") as stream:
             stream.write((folder / "events.jsonl").read_bytes())
         with output.replacing(place / _WALK) as stream:

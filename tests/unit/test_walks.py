@@ -276,7 +276,9 @@ def test_what_was_walked_is_not_walked_again(
     assert {path.name for path in (tmp_path / "out" / "003-naive").iterdir()} == {
         "walk.json",
         "events.jsonl",
+        "logs",
     }
+    assert (tmp_path / "out" / "003-naive" / "logs" / "mn-wpa_supplicant.log").is_file()
     assert "FAILED    seed 2, naive: nobody said where it ended" in capsys.readouterr().out
 
 
