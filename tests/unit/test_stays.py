@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+from mpa_hil.agents import layer3
+from mpa_hil.agents.config import Fields
 from mpa_hil.agents.stays import Stays
+from mpa_hil.kernel.node_tunnel import NextNetwork
 from mpa_hil.kernel.objects import Address, KernelObject, Route
 
 WLAN = "wlan0"
@@ -108,3 +115,42 @@ def test_to_and_fro_leaves_nothing() -> None:
         assert len(ledger.objects) == 3, "one address, one router, one route"
     stays.clear()
     assert not ledger.objects
+
+
+class Silent:
+    """A kernel that takes everything."""
+
+    def request(self, *_: object) -> None:
+        pass
+
+
+class House:
+    """What a handover has set up."""
+
+    def __init__(self) -> None:
+        self.resumed = 0
+
+    def resume(self) -> None:
+        self.resumed += 1
+
+    async def vacate(self) -> None:
+        pass
+
+
+def test_a_node_that_comes_back_lives_at_its_old_address(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Over a link that died while the home agent was asked, at a network without a tunnel."""
+    monkeypatch.setattr(layer3, "RouteSocket", Silent)
+    fields, interface = Fields({}, "agent"), "lo"
+    node = layer3.Layer3(fields, interface, str(tmp_path), Any, Any)  # type: ignore[arg-type]
+    old, new = House(), House()
+    for house, (address, router, mac) in ((old, A), (new, B)):
+        node.set_up(NextNetwork(address, router, mac))
+        node.adopt(address.ip, house)
+    assert node.address == B[0].ip
+    node.readopt()
+    assert node.address == A[0].ip
+    assert (old.resumed, new.resumed) == (1, 0)
+    routes = [each for each in node.state.objects if isinstance(each, Route)]
+    assert [each.gateway for each in routes] == [A[1]]
