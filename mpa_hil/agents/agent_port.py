@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import socket
+import struct
+import termios
 from collections.abc import Callable
 
 from mpa_hil.mobility.interface import Address, Endpoint
@@ -54,6 +57,12 @@ class AgentPort:
         """Send; refused for the moment, as with no route yet, is as good as lost."""
         with contextlib.suppress(OSError):
             self._socket.sendto(datagram, (str(destination.address), destination.port))
+
+    def queued(self) -> bool:
+        """Whether something that was sent is still in this node (SIOCOUTQ)."""
+        octets = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4))
+        left: int = struct.unpack("=i", octets)[0]
+        return left > 0
 
     def close(self) -> None:
         """Close it; safe to repeat."""

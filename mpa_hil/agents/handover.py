@@ -14,6 +14,7 @@ from functools import partial
 from ipaddress import IPv6Address
 
 from mpa_hil.agents import tunnel_plans as plans
+from mpa_hil.agents.drain import Drain
 from mpa_hil.agents.handover_ahead import TUNNEL, AheadSteps, Self, Target
 from mpa_hil.agents.old_side import OldSide
 from mpa_hil.agents.prefix_check import PrefixCheck
@@ -25,6 +26,7 @@ from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Event
 from mpa_hil.handover.machine import Handover
 from mpa_hil.handover.states import State
+from mpa_hil.kernel.arrival import receives
 from mpa_hil.kernel.node_tunnel import NodeTunnel
 from mpa_hil.mobility.interface import Address
 from radios.errors import MpaError
@@ -47,6 +49,7 @@ class HandoverShell(AheadSteps):
         super().__init__(target, own)
         self._machine = Handover(target.options)
         self._timer: asyncio.TimerHandle | None = None
+        self._drain = Drain()
         self._told_through = False
         self._old_side = OldSide(target, own, self._old)
         self._meanwhile = lambda: self._old_side.begin(self._new)
@@ -227,12 +230,15 @@ class HandoverShell(AheadSteps):
 
     def _select_network(self, _: do.SelectNetwork) -> None:
         self._layer3.freeze()
-        self._own.node.select(self.target.network)
+        path, select = self._path, partial(self._own.node.select, self.target.network)
+        self._drain.then(lambda: path is not None and path.leaving(), select)
 
     def _return_to_old(self, _: do.ReturnToOld) -> None:
+        self._drain.cancel()
         self._own.node.select(self._own.origin)
 
     def _seek_any(self, _: do.SeekAny) -> None:
+        self._drain.cancel()
         self._own.node.seek((self._own.origin, self.target.network))
 
     def _arrive(self, action: do.Arrive) -> None:
@@ -274,7 +280,8 @@ class HandoverShell(AheadSteps):
         assert self._settings is not None
         if self._pht is None:
             self._layer3.set_up(plans.network(self._settings, None))
-            self._has_settled()
+            self._settling = True
+            self._again(self._receives, self._has_settled)
         else:
             self._settling = True
             step = partial(self._settle_tunnel, self._pht)
@@ -283,6 +290,11 @@ class HandoverShell(AheadSteps):
 
     def _settle_tunnel(self, pht: NodeTunnel) -> bool:
         return not self._queue.waiting and self._uplink.settle(pht)
+
+    def _receives(self) -> bool:
+        """A new IPv6 address takes nothing in for a moment, and no socket can have it."""
+        made = [self._new] if isinstance(self._new, IPv6Address) else []
+        return receives(self._layer3.state.route, self._own.interface, made)
 
     def _has_settled(self) -> None:
         self._settling, self._settled = False, True
@@ -310,6 +322,7 @@ class HandoverShell(AheadSteps):
     def _cease(self) -> None:
         """Look at nothing any more."""
         self._queue.cancel()
+        self._drain.cancel()
         if self._prefix is not None:
             self._prefix.close()
 

@@ -248,6 +248,9 @@ class Layer3:
         Raises:
             MachineError: the kernel refused.
         """
+        if network.address.version == 6:  # of use at once (RFC 4429)
+            for name in ("optimistic_dad", "use_optimistic"):
+                self.state.set(f"net/ipv6/conf/{self._interface}/{name}", "1")
         self._stays.come(network.address, network.router, network.router_mac)
 
     def acquire(self, acquired: Callable[[IpAddress], None]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from typing import Protocol
 
-from mpa_hil.kernel.objects import Address, KernelObject, Route, StaticNeighbour
+from mpa_hil.kernel.objects import OPTIMISTIC, Address, KernelObject, Route, StaticNeighbour
 from mpa_hil.mobility.interface import Address as IpAddress
 
 _EVERYWHERE: dict[int, IPv4Network | IPv6Network] = {
@@ -53,9 +53,10 @@ class Stays:
     def come(
         self, address: IPv4Interface | IPv6Interface, router: IpAddress, router_mac: bytes
     ) -> None:
-        """Be ready on the network that the node has come to."""
+        """Be ready on the network that the node has come to; an IPv6 address is optimistic."""
         self._withdraw(self._coming, but=self._here)
-        self._coming = self._put(address, router, router_mac)
+        flags = OPTIMISTIC if address.version == 6 else 0
+        self._coming = self._put(address, router, router_mac, flags)
 
     def adopt(self) -> None:
         """The node lives there now, or wherever else it went; what was here is kept."""
@@ -81,10 +82,14 @@ class Stays:
         self._coming = self._here = self._left = ()
 
     def _put(
-        self, address: IPv4Interface | IPv6Interface, router: IpAddress, router_mac: bytes
+        self,
+        address: IPv4Interface | IPv6Interface,
+        router: IpAddress,
+        router_mac: bytes,
+        flags: int = 0,
     ) -> tuple[KernelObject, ...]:
         wanted: tuple[KernelObject, ...] = (
-            Address(self._interface, address.ip, address.network.prefixlen),
+            Address(self._interface, address.ip, address.network.prefixlen, flags),
             Route(_EVERYWHERE[address.version], self._interface, gateway=router),
             StaticNeighbour(self._interface, router, router_mac),
         )

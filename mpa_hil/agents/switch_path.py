@@ -105,6 +105,11 @@ class SwitchPath:
         assert self._prepared is not None
         self._through.send(self._prepared.leave, self._router)
 
+    def leaving(self) -> bool:
+        """Whether the end marker, and so what went before it, has not left this node yet: WireGuard
+        encrypts in threads of its own, and a radio has queues."""
+        return self._through.queued()
+
     def arrive(self, ended: Callable[[bool], None], bound_s: float, *, drained: bool) -> None:
         """Have the router release; `ended` is told whether it did.
 
