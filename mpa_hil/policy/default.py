@@ -88,6 +88,7 @@ class Default(Rules):
             "full_authentication": event.full_authentication,
         }
         if moved:
+            self._scanning.left(here.candidate(old).frequency_mhz, here.now_ns)
             rule = "moved" if planned in ("", event.ap) else "landed-elsewhere"
             if rule != "moved":
                 out.append(Stay(event.ap, rule=rule, inputs=inputs))

@@ -112,6 +112,10 @@ class Scanning:
         self._looked[chosen] = here.now_ns
         return chosen
 
+    def left(self, frequency_mhz: int, now_ns: int) -> None:
+        """The node was on that channel until now: it needs no look."""
+        self._looked[frequency_mhz] = now_ns
+
     def done(self, now_ns: int) -> None:
         """A probe was answered."""
         self._test_until_ns = 0

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as tuned
 from hypothesis import strategies as st
+from policy_stage import Stage
 
 from mpa_hil.handover.options import Level
 from mpa_hil.policy import filters
+from mpa_hil.policy import interface as say
 from mpa_hil.policy.budget import Budget, Limits
 from mpa_hil.policy.interface import (
     Attached,
@@ -413,3 +415,17 @@ def test_no_more_candidates_than_can_be_meant() -> None:
         here.note(Sample(S, f"x{number}", -60))
         here.note(CandidateSeen(S, Candidate(f"y{number}")))
     assert len(here.candidates) == CANDIDATES_KEPT
+
+
+def test_what_was_left_just_now_is_not_looked_for_first() -> None:
+    """The planned network is no good: the one that may be needs a look, the one left needs none."""
+    stage = Stage()
+    for ap, mhz in (("a1", 2412), ("b1", 2437), ("c1", 2462)):
+        stage.feed(say.CandidateSeen(stage.now_ns, say.Candidate(ap, f"{ap[0]}.example", mhz)))
+    stage.feed(say.Attached(stage.now_ns, "a1"))
+    stage.hear(3, a1=12, b1=20)
+    stage.feed(say.Attached(stage.now_ns, "b1"))
+    stage.levels.clear()
+    stage.hear(2, b1=9)
+    looks = [each for t_s, each in stage.decided if isinstance(each, say.Probe) and t_s >= 4]
+    assert looks[0].frequency_mhz == 2462, looks
