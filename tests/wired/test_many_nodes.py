@@ -282,5 +282,7 @@ def test_a_crowd_switches_within_a_second(lab: AccessRouterLab) -> None:
         print(f"{what}: alone {1e3 * single:.1f} ms, of {len(times)} at once: median ", end="")
         print(f"{1e3 * middle:.1f}, p99 {1e3 * p99:.1f}, most {1e3 * times[-1]:.1f} ms")
         assert middle <= 3 * single, (what, single, times)
-        assert what == "switched_s" or p99 <= 3 * single, (what, single, times)
-        assert times[-1] < AGAIN_S, "nobody had to ask twice"
+        if what == "created_s":
+            assert p99 <= 3 * single, (single, times)
+        else:
+            assert times[-1] < AGAIN_S, times
