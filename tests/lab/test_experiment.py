@@ -22,8 +22,8 @@ from mpa_hil import eventlog
 TICK_MS = 4.0
 """Of the guest's kernel; an association request that misses one waits for the next."""
 RELEASE_MS = 1.5
-"""From the port's opening to the router's release: 0.5 to 0.9; 1.02 was seen, where the node's notice
-had to be said again after a millisecond or waited its turn."""
+"""From the port's opening to the router's release: 0.5 to 0.9, and 1.02 once: the node's notice
+waits its turn, or has to be said again after a millisecond."""
 OVER_FLOOR_MS = 2.5
 """What MPA's blackout may be above the floor's of the same run; docs/lab.md has what it is."""
 FEW = 8
