@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from lab_runs import FLOOR_MS, Summary, figures, run
 
-OPTIONS = ("--seed", "5", "--repeat", "2")
+OPTIONS = ("--seed", "5", "--repeat", "2", "--set", "measure.null_run=false")
 Floor = tuple[Summary, list[dict[str, str]]]
 """What a run says of itself, and its packets."""
 
