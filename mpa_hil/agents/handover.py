@@ -19,7 +19,7 @@ from mpa_hil.agents.handover_ahead import TUNNEL, AheadSteps, Self, Target
 from mpa_hil.agents.old_side import OldSide
 from mpa_hil.agents.prefix_check import PrefixCheck
 from mpa_hil.agents.queue_watch import QueueWatch
-from mpa_hil.agents.quiet import quietly
+from mpa_hil.agents.quiet import WAITING_S, quietly
 from mpa_hil.agents.rehearsal import rehearse
 from mpa_hil.agents.switch_path import SwitchPath
 from mpa_hil.handover import interface as do
@@ -34,8 +34,6 @@ from radios.errors import MpaError
 _SWITCHING = frozenset({State.HOLDING, State.SWITCHING, State.ARRIVING})
 _CALM_S = 0.2
 """From arrival to the end of tunnel and hold devices: what was held leaves in a burst at first."""
-_WAITING_S = 0.003
-"""Until it is looked again whether packets still wait; they leave within a packet's time."""
 
 
 def _leave(_: do.Action) -> None:
@@ -334,7 +332,7 @@ class HandoverShell(AheadSteps):
             self._own.console.emit("agent.failed", error=str(error), where=TUNNEL)
             return
         if not finished:
-            self._loop.call_later(_WAITING_S, self._again, step, done)
+            self._loop.call_later(WAITING_S, self._again, step, done)
         elif done is not None:
             done()
 

@@ -10,7 +10,7 @@ from mpa_hil.kernel.node_tunnel import NodeTunnel
 
 _BOUND_S = 1.0
 """For the router to hold; a lost datagram is repeated meanwhile."""
-_WAITING_S = 0.003
+WAITING_S = 0.003
 """Until it is looked again whether packets still wait; they leave within a packet's time."""
 
 
@@ -50,4 +50,4 @@ async def _restaged(turned: NodeTunnel, tunnel: Callable[[], NodeTunnel | None])
     while True:
         if tunnel() is not turned or turned.restage():
             return
-        await asyncio.sleep(_WAITING_S)
+        await asyncio.sleep(WAITING_S)

@@ -19,7 +19,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -209,21 +209,32 @@ def stand_back() -> None:
     os.sched_setscheduler(0, policy, os.sched_param(0))
 
 
-def main() -> int:
-    """Collect what the request file asks for into the guest's output folder."""
+def run_job(work: Callable[[bytes, Path, Say], Coroutine[object, object, int | None]]) -> int:
+    """Run a program of the guest: what the request file asks for, into the guest's output folder.
+
+    Args:
+        work: takes the file's content; how many parts of it failed, if it can say so.
+
+    Returns:
+        The exit status.
+    """
     from rigs.guest.payload import OUT
 
     try:
         if len(sys.argv) != 2:
-            raise LocalError("usage: python3 -m mpa_hil.experiment.collect REQUEST.json")
-        request = Request.from_json(Path(sys.argv[1]).read_bytes())
+            raise LocalError(f"usage: {Path(sys.argv[0]).name} REQUEST.json")
+        asked = Path(sys.argv[1]).read_bytes()
         stand_back()
-        asyncio.run(collect(request, Path(OUT), lambda text: print(text, flush=True)))
+        failed = asyncio.run(work(asked, Path(OUT), lambda text: print(text, flush=True)))
     except MpaError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    return 0
+    return 1 if failed else 0
+
+
+async def _collect(asked: bytes, out: Path, say: Say) -> None:
+    await collect(Request.from_json(asked), out, say)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_job(_collect))

@@ -6,15 +6,14 @@ leaves its records in a folder of its own, `001` up. One that fails does not kee
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mpa_hil.experiment.collect import Request, collect, note_failure, stand_back
+from mpa_hil.experiment.collect import Request, collect, note_failure, run_job
 from mpa_hil.experiment.shared import SharedLab
-from radios.errors import LocalError, MpaError
+from radios.errors import MpaError
 
 Say = Callable[[str], None]
 
@@ -53,21 +52,9 @@ async def collect_all(requests: Sequence[Request], out: Path, say: Say) -> int:
     return failed
 
 
-def main() -> int:
-    """Collect what the request file asks for into the guest's output folder."""
-    from rigs.guest.payload import OUT
-
-    try:
-        if len(sys.argv) != 2:
-            raise LocalError("usage: python3 -m mpa_hil.experiment.series REQUESTS.json")
-        requests = from_json(Path(sys.argv[1]).read_bytes())
-        stand_back()
-        failed = asyncio.run(collect_all(requests, Path(OUT), lambda text: print(text, flush=True)))
-    except MpaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 1 if failed else 0
+async def _collect_all(asked: bytes, out: Path, say: Say) -> int:
+    return await collect_all(from_json(asked), out, say)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_job(_collect_all))

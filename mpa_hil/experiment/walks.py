@@ -11,7 +11,6 @@ the first walk of the order.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -21,13 +20,13 @@ from pathlib import Path
 
 import msgspec
 
-from mpa_hil.experiment.collect import Request, describe, note_failure, stand_back
+from mpa_hil.experiment.collect import Request, describe, note_failure, run_job
 from mpa_hil.experiment.conduct import conduct
 from mpa_hil.experiment.plan import POLICY, RunSpec
 from mpa_hil.experiment.shared import change
 from mpa_hil.lab.builder import Lab, standing_lab
 from mpa_hil.scenario import PolicyChoice, Scenario
-from radios.errors import LocalError, MpaError
+from radios.errors import MpaError
 
 Say = Callable[[str], None]
 
@@ -119,21 +118,9 @@ async def _some(order: Order, number: int, lab: Lab, out: Path, say: Say) -> int
     return number
 
 
-def main() -> int:
-    """Walk what the request file asks for into the guest's output folder."""
-    from rigs.guest.payload import OUT
-
-    try:
-        if len(sys.argv) != 2:
-            raise LocalError("usage: python3 -m mpa_hil.experiment.walks ORDER.json")
-        order = Order.from_json(Path(sys.argv[1]).read_bytes())
-        stand_back()
-        asyncio.run(walk_all(order, Path(OUT), lambda text: print(text, flush=True)))
-    except MpaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+async def _walk_all(asked: bytes, out: Path, say: Say) -> None:
+    await walk_all(Order.from_json(asked), out, say)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_job(_walk_all))

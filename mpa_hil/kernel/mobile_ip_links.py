@@ -7,7 +7,6 @@ lets the old device go on receiving for a while, so that nothing on its way is l
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Hashable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -49,9 +48,6 @@ CORRESPONDENT_RULE = 437
 """Priority of the rules that lead unbound sockets into the tunnels."""
 
 _GET_LINK = 18
-_NEW_RULE, _DEL_RULE = 32, 33
-_TO_TABLE = 1
-_RULE = struct.Struct("=BBBBBBBBI")
 _IFLA_IFNAME = 3
 _TUNNEL_NAMES = {
     4: re.compile(TUNNEL_PREFIX + "[0-9a-f]{8,9}"),

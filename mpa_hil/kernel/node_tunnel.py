@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from pathlib import Path
 
 from mpa_hil.kernel.announcement import Announcer
 from mpa_hil.kernel.arrival import queue_works, receives
@@ -47,7 +46,6 @@ bound to the interface or to the tunnel."""
 _DEFAULT_METRIC6 = 512
 """Before the kernel's own 1024, which a router advertisement's default route has."""
 _EVERYWHERE: dict[int, IpNetwork] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
-_CONF6 = Path("/proc/sys/net/ipv6/conf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from .situation import Situation
 from .watching import Watch
 
 _NS_PER_S = 1_000_000_000
-_NS_PER_MS = 1_000_000
 _RETARGET_DB = 3.0
 """A candidate must be so much better than the one that is being prepared to take its place."""
 _USABLE_DB = 2.0

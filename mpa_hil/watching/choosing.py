@@ -43,7 +43,7 @@ def choose(path: Path, scheme: str, repeat: int) -> Run:
             decided.add(of)
     if not repeats:
         return Run(scheme, repeat, scheme in decided or bool(decided and not scheme))
-    preferred = (scheme, *decided, "mpa", list(repeats)[-1])
+    preferred = (*decided, "mpa", list(repeats)[-1])
     chosen = scheme or next(name for name in preferred if name in repeats)
     if repeat not in repeats.get(chosen, ()):
         runs = ", ".join(f"{name} {sorted(those)}" for name, those in repeats.items())

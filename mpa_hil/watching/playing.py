@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import heapq
 import json
@@ -43,16 +44,28 @@ class Happening(NamedTuple):
     act: Act
 
 
-def of_log(path: Path, scheme: str = "", repeat: int = 0) -> Iterator[Happening]:
-    """What a run's event log or a trace says, of one run.
+def of_log(path: Path, run: choosing.Run | None) -> Iterator[Happening]:
+    """What a run's event log or, without a run, a trace says.
 
     Raises:
-        LocalError: it cannot be read, is neither, or has no such run.
+        LocalError: it cannot be read, or is neither.
     """
-    try:
-        told = _of_trace(path) if _is_trace(path) else _of_run(path, scheme, repeat)
+    with _recorded(path):
+        told = _of_trace(path) if run is None else _of_run(path, run)
         for number, (t_ns, act) in enumerate(told, 1):
             yield Happening(t_ns, number, act)
+
+
+def _which(path: Path, scheme: str, repeat: int) -> choosing.Run | None:
+    """The run of a log that is meant; None: it is a trace."""
+    with _recorded(path):
+        return None if _is_trace(path) else choosing.choose(path, scheme, repeat)
+
+
+@contextlib.contextmanager
+def _recorded(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, DecodeError) as error:
         raise LocalError(
             f"neither a trace nor an event log: {error}",
@@ -79,8 +92,7 @@ def _of_trace(path: Path) -> Iterator[tuple[int, Act]]:
             yield step.t_ns, partial(_heard, step)
 
 
-def _of_run(path: Path, scheme: str, repeat: int) -> Iterator[tuple[int, Act]]:
-    run = choosing.choose(path, scheme, repeat)
+def _of_run(path: Path, run: choosing.Run) -> Iterator[tuple[int, Act]]:
     plain = None if run.decided else Plain(*choosing.known(path.parent))
     begun = False
     for told in choosing.of_run(path, run):
@@ -177,12 +189,12 @@ def play(
     """
     folder = path if path.is_dir() else path.parent
     file = path / _EVENTS if path.is_dir() else path
-    told = sorted(of_log(file, scheme, repeat), key=lambda each: each[:2])
+    run = _which(file, scheme, repeat)
+    told = sorted(of_log(file, run), key=lambda each: each[:2])
     if not any(each.t_ns for each in told):
         raise LocalError("there is nothing to show in it", where=str(file))
     packets: Iterator[Happening] = iter(())
-    if file.name == _EVENTS:
-        run = choosing.choose(file, scheme, repeat)
+    if run is not None and file.name == _EVENTS:
         view.title = " ".join(part for part in (view.title, run.scheme) if part)
         packets = of_packets(folder / _PACKETS, run.scheme, repeat)
     merged = heapq.merge(told, sorted(packets, key=lambda each: each.t_ns), key=lambda e: e[0])
