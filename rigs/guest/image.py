@@ -4,6 +4,7 @@ An image is a folder in the cache, named by a digest of everything that goes int
 
     guest-<digest>/root.ext2       the root file system, attached to the guest as an nvdimm
                    vmlinuz         Debian's stock kernel
+                   vmlinux         the same, unpacked
                    loader.cpio     the unchanging part of the initramfs
 
 The build needs no root (mmdebstrap then works in a user namespace). It goes on in a scratch folder
@@ -15,8 +16,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import lzma
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
@@ -45,7 +48,11 @@ IMAGE_STEP = 128 << 20
 SPACE_NEEDED = 4 << 30
 """Octets free in the cache's file system before a build: tree, tar, image and wheels, with room."""
 
+_KERNEL, _PLAIN = "vmlinuz", "vmlinux"
 LOADER_MODULES = ("crc32c_generic", "nfit", "nd_pmem", "ext4", "overlay")
+
+_SETUP_SECTORS, _PAYLOAD = 0x1F1, 0x248
+"""Where a bzImage's header has them."""
 
 UNWANTED = (
     "/usr/share/man/*",
@@ -83,7 +90,10 @@ class Image:
 
     @property
     def kernel(self) -> Path:
-        return self.folder / "vmlinuz"
+        """Unpacked where that could be done: decompressing it is a quarter of an emulated boot."""
+        plain = self.folder / _PLAIN
+        unpacked = plain.is_file() and plain.stat().st_size
+        return plain if unpacked else self.folder / _KERNEL
 
     @property
     def loader(self) -> Path:
@@ -138,6 +148,9 @@ def ensure(progress: Callable[[str], None] = lambda _text: None) -> Image:
     """
     found = find()
     if found:
+        if not (found.folder / _PLAIN).exists():
+            with contextlib.suppress(OSError):  # somebody else's cache: it runs as it is
+                _unpack_kernel(found.folder)
         return found
     if missing := missing_tools():
         raise MachineError(
@@ -235,7 +248,8 @@ def _take_kernel(archive: tarfile.TarFile, image: Path) -> None:
     names = archive.getnames()
     kernel = next(name for name in names if name.startswith("./boot/vmlinuz-"))
     version = kernel.removeprefix("./boot/vmlinuz-")
-    (image / "vmlinuz").write_bytes(_read(archive, kernel))
+    (image / _KERNEL).write_bytes(_read(archive, kernel))
+    _unpack_kernel(image)
 
     modules = next(n for n in names if n.endswith(f"/modules/{version}/modules.dep"))
     base = modules.removesuffix("/modules.dep")
@@ -249,6 +263,31 @@ def _take_kernel(archive: tarfile.TarFile, image: Path) -> None:
     listing = "".join(f"{Path(path).name}\n" for path in order)
     loader.file("modules/order", listing.encode())
     (image / "loader.cpio").write_bytes(loader.close())
+
+
+def _unpack_kernel(image: Path) -> None:
+    """Lay the kernel beside itself as what it is, an ELF file; an empty one where that fails."""
+    plain = elf_kernel((image / _KERNEL).read_bytes())
+    fresh = image / f"{_PLAIN}.{os.getpid()}"
+    fresh.write_bytes(plain)
+    fresh.replace(image / _PLAIN)
+
+
+def elf_kernel(packed: bytes) -> bytes:
+    """The kernel inside a bzImage (Documentation/arch/x86/boot.rst: `payload_offset`).
+
+    Returns:
+        An ELF file; empty where it is packed by other means than xz, as Debian's is.
+    """
+    sectors = packed[_SETUP_SECTORS] or 4
+    offset, octets = struct.unpack_from("<II", packed, _PAYLOAD)
+    start = (sectors + 1) * 512 + offset
+    try:
+        # Behind the stream lies its unpacked length.
+        plain = lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(packed[start : start + octets])
+    except lzma.LZMAError:
+        return b""
+    return plain if plain.startswith(b"\x7fELF") else b""
 
 
 def load_order(modules_dep: str, wanted: tuple[str, ...]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from radios.errors import MpaError
 from rigs.guest import accelerator, image, machine
-from rigs.guest.payload import Job
+from rigs.guest.payload import TESTS, Job
 
 from .children import ROOT, Prefixed, collected
 from .results import Result, not_reported, read_junit
@@ -49,6 +49,7 @@ async def run(tier: str, paths: tuple[str, ...]) -> Result:
                 Job(
                     argv=(*PYTEST, f"--junitxml=/run/out/{JUNIT}", *paths),
                     env={"PYTHONDONTWRITEBYTECODE": "", "COLUMNS": "100", **_quantities()},
+                    folders=TESTS,
                 ),
                 machine.Settings(chosen, "virtual", silence_s=silence_s),
                 Path(folder),

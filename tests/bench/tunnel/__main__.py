@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rigs.guest import accelerator, image, machine
-from rigs.guest.payload import OUT, Job
+from rigs.guest.payload import OUT, TESTS, Job
 
 _RESULT = "bench-tunnel.json"
 
@@ -49,7 +49,7 @@ async def _measure(options: argparse.Namespace) -> dict[str, Any]:
     inside += [str(options.octets), str(options.rounds), options.tunnels]
     with tempfile.TemporaryDirectory(prefix="mpa-bench-") as name:
         folder = Path(name)
-        job = Job(argv=inside, env={"PYTHONDONTWRITEBYTECODE": ""})
+        job = Job(argv=inside, env={"PYTHONDONTWRITEBYTECODE": ""}, folders=TESTS)
         outcome = await machine.run(built, job, machine.Settings(chosen, "virtual"), folder, _print)
         if outcome.status:
             raise SystemExit(f"the benchmark failed in the guest with status {outcome.status}")
