@@ -26,13 +26,17 @@ CONTROLLER = 0x10
 GET_FAMILY = 3
 FAMILY_ID = 1
 FAMILY_NAME = 2
+FAMILY_GROUPS = 7
+GROUP_NAME, GROUP_ID = 1, 2
 
 REQUEST, ACKNOWLEDGE = 0x1, 0x4
+DUMP = 0x300
 ERROR, DONE = 2, 3
 
 TIMEOUT_S = 5.0
 """Bound of a kernel answer; moving a radio between namespaces takes tens of milliseconds."""
 
+_SOL_NETLINK, _ADD_MEMBERSHIP, _DROP_MEMBERSHIP = 270, 1, 2
 _HEADER = struct.Struct("=IHHII")
 _GENERIC = struct.Struct("=BBH")
 _ATTRIBUTE = struct.Struct("=HH")
@@ -76,11 +80,12 @@ def encode_request(
     attributes: Sequence[Attribute],
     sequence: int,
     version: int = 1,
+    flags: int = ACKNOWLEDGE,
 ) -> bytes:
-    """A request that the kernel acknowledges."""
+    """A request that the kernel acknowledges, or (DUMP) answers with a list."""
     body = _GENERIC.pack(command, version, 0) + encode_attributes(attributes)
     size = _HEADER.size + len(body)
-    return _HEADER.pack(size, family, REQUEST | ACKNOWLEDGE, sequence, 0) + body
+    return _HEADER.pack(size, family, REQUEST | flags, sequence, 0) + body
 
 
 def decode_messages(data: bytes) -> list[Message]:
@@ -131,6 +136,7 @@ class GenericNetlink:
     def __init__(self, family: str, module: str, port: int = 0) -> None:
         self.family = family
         self._sequence = 0
+        self._groups: dict[bytes, int] = {}
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
         self._socket.settimeout(TIMEOUT_S)
         try:
@@ -177,24 +183,67 @@ class GenericNetlink:
         _, answers = self._exchange(self._number, command, attributes)
         return answers
 
+    def dump(self, command: int, attributes: Sequence[Attribute]) -> list[Message]:
+        """Have a list told; raises as `request` does."""
+        _, answers = self._exchange(self._number, command, attributes, DUMP)
+        return answers
+
+    def join(self, group: str) -> socket.socket:
+        """Hear what the family tells everybody: the socket, to wait on; `heard` reads it. It asks
+        nothing from then on.
+
+        Raises:
+            OSError: the kernel refused.
+        """
+        self._socket.setblocking(False)
+        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, self._groups[group.encode()])
+        return self._socket
+
+    def leave(self, group: str) -> None:
+        """Hear no more; what was heard and not read is thrown away."""
+        number = self._groups[group.encode()]
+        self._socket.setsockopt(_SOL_NETLINK, _DROP_MEMBERSHIP, number)
+        self.heard()
+
+    def heard(self) -> list[Message]:
+        """What was told meanwhile; does not wait."""
+        found: list[Message] = []
+        while True:
+            try:
+                datagram = self._socket.recv(1 << 16)
+            except BlockingIOError:
+                return found
+            found += (each for each in decode_messages(datagram) if each.kind == self._number)
+
     def _resolve(self, family: str) -> int:
         _, answers = self._exchange(CONTROLLER, GET_FAMILY, [(FAMILY_NAME, text(family))])
         for answer in answers:
             attributes = generic_attributes(answer)
             if FAMILY_ID in attributes:
+                listed = decode_attributes(attributes.get(FAMILY_GROUPS, b"")).values()
+                for group in map(decode_attributes, listed):
+                    (number,) = struct.unpack("=I", group[GROUP_ID])
+                    self._groups[group[GROUP_NAME].rstrip(b"\0")] = int(number)
                 return int(struct.unpack("=H", attributes[FAMILY_ID])[0])
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
 
     def _exchange(
-        self, family: int, command: int, attributes: Sequence[Attribute]
+        self,
+        family: int,
+        command: int,
+        attributes: Sequence[Attribute],
+        flags: int = ACKNOWLEDGE,
     ) -> tuple[int, list[Message]]:
         self._sequence += 1
-        self._socket.send(encode_request(family, command, attributes, self._sequence))
+        request = encode_request(family, command, attributes, self._sequence, flags=flags)
+        self._socket.send(request)
         answers: list[Message] = []
         while True:
             for message in decode_messages(self._socket.recv(1 << 16)):
                 if message.sequence != self._sequence:
                     continue
+                if message.kind == DONE:
+                    return 0, answers
                 if message.kind != ERROR:
                     answers.append(message)
                     continue

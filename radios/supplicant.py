@@ -73,7 +73,13 @@ class Supplicant:
         """Delete a network block; leaves it when it is the current one."""
         await self.control.command("REMOVE_NETWORK", network_id)
 
-    async def scan(self, frequencies_mhz: Sequence[int] = (), *, only_new: bool = False) -> None:
+    async def scan(
+        self,
+        frequencies_mhz: Sequence[int] = (),
+        *,
+        only_new: bool = False,
+        passive: bool = False,
+    ) -> None:
         """Start a scan; SCAN_RESULTS announces its end. Raises Refused (FAIL-BUSY) during another.
 
         While associated, each other channel costs a hole of 64-78 ms in the traffic.
@@ -81,20 +87,27 @@ class Supplicant:
         Args:
             frequencies_mhz: scan these only; all when empty.
             only_new: drop results that this scan does not see again.
+            passive: send nothing, and wait on each channel for beacons.
         """
         words: list[str | int] = ["SCAN", "TYPE=ONLY"]
         if frequencies_mhz:
             words.append("freq=" + ",".join(str(frequency_mhz(f)) for f in frequencies_mhz))
         if only_new:
             words.append("only_new=1")
+        if passive:
+            words.append("passive=1")
         await self.control.command(*words)
 
     async def scan_and_wait(
-        self, frequencies_mhz: Sequence[int] = (), *, timeout_s: float = 10.0
+        self,
+        frequencies_mhz: Sequence[int] = (),
+        *,
+        timeout_s: float = 10.0,
+        passive: bool = False,
     ) -> tuple[replies.ScanEntry, ...]:
         """Scan and return what is known then; RemoteError when the scan fails or is too slow."""
         with self.control.subscribe() as events:
-            await self.scan(frequencies_mhz)
+            await self.scan(frequencies_mhz, passive=passive)
             ends = {wpa_events.SCAN_RESULTS, wpa_events.SCAN_FAILED}
             end = await events.wait_for(lambda event: event.name in ends, timeout_s)
         if end.name == wpa_events.SCAN_FAILED:

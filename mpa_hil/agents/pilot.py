@@ -67,7 +67,6 @@ class Pilot:
         self._decided_ns = self._through_ns = 0
         self._eap = False
         self._stranded = False
-        self._testing = ""
         self._deciding = True
         self._ended = False
         self._phases: dict[tuple[str, str], int] = {}
@@ -130,8 +129,6 @@ class Pilot:
 
     def tell(self, event: Input) -> None:
         """Something for the policy."""
-        if isinstance(event, say.Probed) and self._testing:
-            event, self._testing = replace(event, ap=self._testing), ""
         if self._conductor.owner:
             if not isinstance(event, say.Sample | say.BeaconLoss):  # old when the switch is over
                 self._kept.append(event)
@@ -248,8 +245,8 @@ class Pilot:
                 self._carry(target, action)
             case say.KeepContext():
                 self._keep(output)
-            case say.Probe():
-                self._probe(output)
+            case say.Probe(target=target, frequency_mhz=mhz):
+                self._hands.look(mhz, target, test=output.how == "reachability")
             case _:
                 self._hear(cast(Input, output))
 
@@ -358,11 +355,6 @@ class Pilot:
         self._work.append(
             say.Holding(now_ns, target, int(level), until_ns=until_ns, context=bool(level))
         )
-
-    def _probe(self, decision: say.Probe) -> None:
-        if decision.how == "reachability":
-            self._testing = decision.target
-        self._hands.look(decision.frequency_mhz, decision.target)
 
     def _measured(self, part: Part, took_ns: int, realm: str) -> None:
         now_ns = self._hands.now_ns()

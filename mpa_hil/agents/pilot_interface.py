@@ -29,8 +29,8 @@ class Hands(Protocol):
     def want_keys(self, realm: str) -> str:
         """Have a network's keys prepared; "" or why not. `Pilot.told` is told the rest."""
 
-    def look(self, frequency_mhz: int, target: str) -> None:
-        """Scan a channel."""
+    def look(self, frequency_mhz: int, target: str, *, test: bool = False) -> None:
+        """Scan a channel; or see whether the target there answers (R83)."""
 
     def hold_off(self, until_ns: int) -> None:
         """A switch may be near: the radio leaves its channel for nobody but the policy."""

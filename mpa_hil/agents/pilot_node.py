@@ -247,10 +247,10 @@ class Piloting:
         networks = next(each.networks for each in self._orders.places if each.realm == realm)
         return self._wishes.prepare(networks, self._orders.deadline_s, _HOLD_S)
 
-    def look(self, frequency_mhz: int, target: str) -> None:
+    def look(self, frequency_mhz: int, target: str, *, test: bool = False) -> None:
         """See `Hands`."""
         if self._sampler is not None:
-            self._sampler.look(frequency_mhz, target)
+            self._sampler.look(frequency_mhz, target, test=test)
 
     def hold_off(self, until_ns: int) -> None:
         """See `Hands`."""

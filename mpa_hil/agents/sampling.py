@@ -18,11 +18,13 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
+from mpa_hil.agents.reachability import Reached, reach
 from mpa_hil.sampling.sampler import Input, Look, Outputs, Poll, Sampling, Tell
 from mpa_hil.sampling.settings import Settings
 from radios import bss_load, wpa_events
 from radios.bss_load import BssLoad
 from radios.errors import MpaError
+from radios.management import Management
 from radios.neighborhood import Neighborhood
 from radios.replies import Bss
 from radios.signal import SignalSample, sample
@@ -101,6 +103,7 @@ class Sampler:
         self._newcomers = newcomers
         self._loop = asyncio.get_running_loop()
         self._station: StationReader | None = None
+        self._management: Management | None = None
         self._channels: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -130,6 +133,7 @@ class Sampler:
         """
         if self._interface and self._station is None:
             self._station = StationReader(self._interface)
+            self._management = Management(self._interface)
         if self._unsubscribe is None:
             self._unsubscribe = self._link.supplicant.control.on_event(self._on_event)
         for name in self._link.names:
@@ -146,6 +150,9 @@ class Sampler:
         if self._station is not None:
             self._station.close()
             self._station = None
+        if self._management is not None:
+            self._management.close()
+            self._management = None
 
     def serve(self, ap: str) -> None:
         """The node has come to an access point: go on there."""
@@ -169,13 +176,15 @@ class Sampler:
         self._channels.pop(ap, None)
         self._machine.forget(ap)
 
-    def look(self, frequency_mhz: int, target: str = "") -> None:
+    def look(self, frequency_mhz: int, target: str = "", *, test: bool = False) -> None:
         """A policy wants a channel to be scanned (`Probe`); `Probed` answers.
 
         Args:
             frequency_mhz: 0: the target's, or of whoever was unheard for longest.
+            test: the target is to answer (`agents.reachability`).
         """
-        self._carry_out(self._machine.want(frequency_mhz, target, time.monotonic_ns()))
+        now_ns = time.monotonic_ns()
+        self._carry_out(self._machine.want(frequency_mhz, target, now_ns, test=test))
 
     def hold_off(self, until_ns: int) -> None:
         """A switch is near: no look until then but what a policy wants. Readings go on."""
@@ -238,7 +247,7 @@ class Sampler:
                     self._poll(noise)
                 case Look():
                     self._looking = True
-                    self._begin(self._look, output)
+                    self._begin(self._test if output.test else self._look, output)
         self._arm()
 
     def _poll(self, noise: bool) -> None:
@@ -280,6 +289,21 @@ class Sampler:
             if not done:
                 self._carry_out(self._machine.look_failed(time.monotonic_ns()))
         self._carry_out(self._machine.looked(ended_ns, found))
+
+    async def _test(self, look: Look) -> None:
+        done: Reached | None = None
+        bssid = self._link.bssid(look.test)
+        quietly = self._quietly if look.away else None
+        try:
+            supplicant = self._link.supplicant
+            done = await reach(supplicant, bssid, look.frequency_mhz, self._management, quietly)
+        finally:
+            self._looking = False
+            if done is None:
+                self._carry_out(self._machine.look_failed(time.monotonic_ns()))
+        by, now_ns = done.by, time.monotonic_ns()
+        ended = self._machine.tested(now_ns, answers=done.answers, by=by, away_ns=done.away_ns)
+        self._carry_out(ended)
 
     async def _take_along(self) -> None:
         """Somebody else has scanned."""

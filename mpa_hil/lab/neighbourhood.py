@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mpa_hil.discovery import nearby, wire
 from mpa_hil.discovery.lab_file import from_domain
 from mpa_hil.discovery.search import AGENT_LABEL
-from mpa_hil.scenario import AccessPoint, Domain, L2Floor, MpaLevel1, Reactive, Scenario
+from mpa_hil.scenario import AccessPoint, Domain, L2Floor, MpaLevel1, Piloted, Reactive, Scenario
 from radios.anqp import InfoId
 from radios.control import ControlClient
 from radios.hostapd import Hostapd
@@ -31,6 +31,12 @@ MAX_REPORTS = 25
 def discovers(options: Reactive | L2Floor) -> bool:
     """Whether a scheme's MN has to ask for the next network."""
     return isinstance(options, MpaLevel1) and options.discovers
+
+
+def tests_reachability(scenario: Scenario, options: Reactive | L2Floor) -> bool:
+    """Whether a scheme's MN asks access points for an answer before it goes to them (R83)."""
+    choice = scenario.policy
+    return isinstance(options, Piloted) and bool(choice and choice.options.get("reachability_test"))
 
 
 def interworking(scenario: Scenario, ap: AccessPoint) -> Interworking:

@@ -69,7 +69,8 @@ def access_point(
     """An access point as a scheme wants it."""
     domain = scenario.domain_of(ap.name)
     caching = isinstance(options, Reactive) and options.pmksa_caching
-    asked = neighbourhood.discovers(options)
+    reports = neighbourhood.discovers(options)
+    asked = reports or neighbourhood.tests_reachability(scenario, options)
     security: Psk | Radius
     if ap.security == "wpa2-psk":
         security = Psk(secrets.psk[ap.name])
@@ -89,7 +90,7 @@ def access_point(
         pmksa_caching=caching,
         preauthentication_interfaces=((plan.PORTS,) if isinstance(options, RsnPreauth) else ()),
         opportunistic_key_caching=caching,
-        neighbor_report=asked,
+        neighbor_report=reports,
         interworking=neighbourhood.interworking(scenario, ap) if asked else None,
     )
 

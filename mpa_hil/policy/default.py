@@ -118,9 +118,9 @@ class Default(Rules):
         self._scanning.done(here.now_ns)
         if event.ap:
             self._ranking.changed(event.ap, here)
-            if not event.reachable:
+            if event.refuted:
                 self._ranking.bar(event.ap, here)
-                inputs: dict[str, Value] = {"took_ms": event.took_ns / _NS_PER_MS}
+                inputs: dict[str, Value] = {"took_ms": event.took_ns / _NS_PER_MS, "by": event.by}
                 self._lose(event.ap, "unreachable", inputs, out)
 
     _HEARERS: ClassVar[dict[type, Callable[[Any, Any, Situation, list[Decision]], None]]] = {

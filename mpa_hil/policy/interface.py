@@ -23,6 +23,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from mpa_hil.handover.options import Level as Level
 from mpa_hil.light import light
 
+from .probing import UNTESTED as UNTESTED
+from .probing import Probed as Probed
+
 if TYPE_CHECKING:
     from .situation import Situation
 
@@ -216,20 +219,6 @@ class Speed:
 
     t_ns: int
     m_s: float
-
-
-@light
-class Probed:
-    """The answer to `Probe`: what of it could be found. A scan's findings come as samples.
-
-    Attributes:
-        ap: the target of a reachability test; "": it was a scan.
-    """
-
-    t_ns: int
-    ap: str
-    reachable: bool
-    took_ns: int = 0
 
 
 @light

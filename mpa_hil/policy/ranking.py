@@ -207,7 +207,7 @@ class Ranking:
         if held is not None:
             score_db += weights.prepared_db * held.level
         probed = situation.probed.get(track.ap)
-        if probed is not None and not probed.reachable:
+        if probed is not None and probed.refuted:
             score_db -= 2 * weights.load_db
         track.score_db = score_db
         self._push(track)

@@ -57,13 +57,18 @@ class Holes:
             wait_ns = int(missing_ns / self._rate) + 1 if self._rate else _NEVER_NS
         return max(now_ns + wait_ns, self._held_off_ns if asked else self._unasked_ns)
 
-    def spend(self, began_ns: int, ended_ns: int) -> None:
-        """A look at another channel took that long."""
+    def spend(self, began_ns: int, ended_ns: int, *, usual: bool = True) -> None:
+        """A look at another channel took that long.
+
+        Args:
+            usual: so will the next one.
+        """
         took_ns = max(ended_ns - began_ns, 0)
         self._fill(ended_ns)
         self._saved_ns -= took_ns
         self.spent_ns += took_ns
-        self.cost_ns += _LEARNT * (took_ns - self.cost_ns)
+        if usual:
+            self.cost_ns += _LEARNT * (took_ns - self.cost_ns)
 
     def _fill(self, now_ns: int) -> None:
         if self._at_ns is not None and now_ns > self._at_ns:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mpa_hil.policy.interface import BeaconLoss, Probed, Sample
+from mpa_hil.policy.interface import UNTESTED, BeaconLoss, Probed, Sample
 from mpa_hil.sampling.beacons import BeaconWatch
 from mpa_hil.sampling.holes import Holes
 from mpa_hil.sampling.merging import Merger
@@ -43,11 +43,13 @@ class Look:
     Attributes:
         away: the radio leaves its channel for it: the stream has a hole.
         asked: somebody wanted it.
+        test: whom to exchange frames with instead; tell `tested` or `look_failed`.
     """
 
     frequency_mhz: int
     away: bool
     asked: bool
+    test: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,11 @@ class _Wish:
     frequency_mhz: int
     target: str
     until_ns: int
+    test: bool
+
+    def untaken(self, now_ns: int) -> Probed:
+        """The answer when nothing came of it."""
+        return Probed(now_ns, self.target, False, by=UNTESTED) if self.test else _unfound(now_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,20 +175,22 @@ class Sampling:
             return ()
         return (Tell(BeaconLoss(t_ns, self._serving, missed)),)
 
-    def want(self, frequency_mhz: int, target: str, now_ns: int) -> Outputs:
+    def want(self, frequency_mhz: int, target: str, now_ns: int, *, test: bool = False) -> Outputs:
         """A policy asks for a look. It is answered by `Probed`, found or not.
 
         Args:
             frequency_mhz: 0: at wherever the target is, or whoever was unheard for longest.
             target: whom it is to find; "": anybody.
+            test: whether the target answers, not only whether it is heard.
         """
         self._now_ns = now_ns
         if not frequency_mhz:
             frequency_mhz = self._channel_of(target)
-        if not frequency_mhz or self._wish is not None:
-            return (Tell(Probed(now_ns, "", False)),)
         until_ns = now_ns + self._settings.patience_ms * NS_PER_MS
-        self._wish = _Wish(frequency_mhz, target, until_ns)
+        wish = _Wish(frequency_mhz, target, until_ns, test)
+        if not frequency_mhz or self._wish is not None:
+            return (Tell(wish.untaken(now_ns)),)
+        self._wish = wish
         return self.expire(now_ns)
 
     def looked(self, now_ns: int, readings: tuple[SignalSample, ...]) -> Outputs:
@@ -206,10 +215,30 @@ class Sampling:
                     outputs += [] if unheard is None else [Tell(unheard)]
         return *outputs, *self._over(looking, now_ns, found)
 
+    def tested(self, now_ns: int, *, answers: bool, by: str, away_ns: int) -> Outputs:
+        """The look was a test, and took place.
+
+        Args:
+            by: see `Probed`.
+            away_ns: of it, off the channel.
+        """
+        self._now_ns = now_ns
+        looking, self._looking = self._looking, None
+        if looking is None:
+            return ()
+        if looking.look.away:
+            self.holes.spend(now_ns - away_ns, now_ns, usual=False)
+        self._wish = None
+        took_ns = now_ns - looking.began_ns
+        return (Tell(Probed(now_ns, looking.look.test, answers, took_ns, by)),)
+
     def look_failed(self, now_ns: int) -> Outputs:
         """The look did not take place."""
         self._now_ns = now_ns
         looking, self._looking = self._looking, None
+        if looking is not None and looking.look.test and self._wish is not None:
+            wish, self._wish = self._wish, None
+            return (Tell(wish.untaken(now_ns)),)
         return () if looking is None else self._over(looking, now_ns, set())
 
     # --- time
@@ -239,8 +268,8 @@ class Sampling:
                 self._looking = _Looking(look.look, now_ns)
                 outputs.append(look.look)
             elif self._wish is not None and now_ns >= self._wish.until_ns:
+                outputs.append(Tell(self._wish.untaken(now_ns)))
                 self._wish = None
-                outputs.append(Tell(Probed(now_ns, "", False)))
         return tuple(outputs)
 
     def _over(self, looking: _Looking, now_ns: int, found: set[str | None]) -> Outputs:
@@ -249,7 +278,7 @@ class Sampling:
         self._looked_ns[frequency_mhz] = now_ns
         self._noise_ns = now_ns  # many drivers know it only after a scan
         wish = self._wish
-        if wish is None or wish.frequency_mhz != frequency_mhz:
+        if wish is None or wish.test or wish.frequency_mhz != frequency_mhz:
             return ()
         self._wish = None
         well = wish.target in found if wish.target else bool(found)
@@ -260,7 +289,9 @@ class Sampling:
         if not self._serving:
             return None  # whoever has no link scans by itself
         if self._wish is not None:
-            return self._plan(self._wish.frequency_mhz, 0, asked=True)
+            wish = self._wish
+            test = wish.target if wish.test else ""
+            return self._plan(wish.frequency_mhz, 0, asked=True, test=test)
         here_db = self._merger.snr_db(self._serving)
         calm = here_db is not None and here_db >= self._settings.calm_db
         if calm or not self._settings.background:
@@ -278,11 +309,11 @@ class Sampling:
         best = min(plans, key=lambda each: (each[0].when_ns, each[1]), default=None)
         return None if best is None else best[0]
 
-    def _plan(self, frequency_mhz: int, ready_ns: int, *, asked: bool) -> _Planned:
+    def _plan(self, frequency_mhz: int, ready_ns: int, *, asked: bool, test: str = "") -> _Planned:
         here = self._known.get(self._serving)
         away = here is None or here.frequency_mhz != frequency_mhz
         when_ns = self.holes.when(self._now_ns, away=away, asked=asked)
-        return _Planned(Look(frequency_mhz, away, asked), max(when_ns, ready_ns))
+        return _Planned(Look(frequency_mhz, away, asked, test), max(when_ns, ready_ns))
 
     def _unheard_longest(self) -> dict[int, int | None]:
         """By channel, when the access point there that was unheard for longest was heard last."""
@@ -302,3 +333,7 @@ class Sampling:
             return self._known[target].frequency_mhz
         heard = self._unheard_longest()
         return min(heard, key=lambda mhz: (heard[mhz] or -1, mhz), default=0)
+
+
+def _unfound(now_ns: int) -> Probed:
+    return Probed(now_ns, "", False)

@@ -74,7 +74,7 @@ class World:
         self.quiet_ns = 0
         self.due_ns: int | None = None
         self.carried: list[tuple[str, str]] = []
-        self.looks: list[tuple[int, str]] = []
+        self.looks: list[tuple[int, str, bool]] = []
         self.wanted: list[str] = []
         self.events: list[tuple[str, Mapping[str, object]]] = []
         self.answers = dict(GOOD)
@@ -129,8 +129,8 @@ class World:
             self.late.append(lambda: self.keys(realm))
         return ""
 
-    def look(self, frequency_mhz: int, target: str) -> None:
-        self.looks.append((frequency_mhz, target))
+    def look(self, frequency_mhz: int, target: str, *, test: bool = False) -> None:
+        self.looks.append((frequency_mhz, target, test))
 
     def hold_off(self, until_ns: int) -> None:
         self.quiet_ns = until_ns

@@ -251,11 +251,9 @@ def test_a_scan_that_never_ends_holds_nobody_up() -> None:
 def test_probes_go_to_the_radio_and_tests_are_answered_with_their_target() -> None:
     world = World()
     world.decide(Probe("scan", "b1", 2417, rule="r"), Probe("reachability", "b1", 2417, rule="r"))
-    assert world.looks == [(2417, "b1"), (2417, "b1")]
-    world.pilot.tell(say.Probed(world.t_ns, "", True, 70))
-    assert world.script.last(say.Probed).ap == "b1"
-    world.pilot.tell(say.Probed(world.t_ns, "", True, 70))
-    assert world.script.last(say.Probed).ap == ""
+    assert world.looks == [(2417, "b1", False), (2417, "b1", True)]
+    world.pilot.tell(say.Probed(world.t_ns, "b1", True, 70, "anqp"))
+    assert world.script.last(say.Probed) == say.Probed(world.t_ns, "b1", True, 70, "anqp")
 
 
 def test_what_is_heard_during_a_switch_is_told_after_it() -> None:

@@ -346,6 +346,46 @@ class TestSampler:
         nobody = Sampling(Settings())
         assert nobody.want(0, "", 5) == (Tell(Probed(5, "", False)),)
 
+    def test_who_answers_is_told_from_who_is_heard(self) -> None:
+        radio = on_a(Settings(background=False))
+        radio.run(2)
+        cost_ns = radio.machine.holes.cost_ns
+        for by in ("anqp", "beacon"):
+            radio.do(radio.machine.want(0, "b1", radio.now_ns, test=True))
+            look = radio.looks[-1][1]
+            assert (look.test, look.frequency_mhz, look.away) == ("b1", 2437, True)
+            radio.until_ns = None
+            radio.now_ns += 3 * MS
+            answers = by == "anqp"
+            radio.do(radio.machine.tested(radio.now_ns, answers=answers, by=by, away_ns=2 * MS))
+            assert radio.told[-1] == Probed(radio.now_ns, "b1", answers, 3 * MS, by)
+        assert radio.machine.holes.spent_ns == 4 * MS, "what it cost is paid for"
+        assert radio.machine.holes.cost_ns == cost_ns, "and says nothing of the next scan"
+        assert radio.machine.tested(radio.now_ns, answers=True, by="anqp", away_ns=0) == ()
+
+    def test_what_could_not_be_tested_speaks_against_nobody(self) -> None:
+        radio = on_a(Settings(background=False))
+        radio.run(2)
+        radio.fails = True
+        radio.do(radio.machine.want(2437, "b1", radio.now_ns, test=True))
+        radio.do(radio.machine.want(2462, "c1", radio.now_ns, test=True))  # one at a time
+        radio.run(1)
+        owing = Settings(background=False, hole_ms_per_s=0, burst_ms=0, patience_ms=100)
+        late = on_a(owing)
+        late.run(2)
+        late.machine.holes.spend(0, 5 * S)
+        late.do(late.machine.want(2437, "b1", late.now_ns, test=True))
+        late.run(1)
+        assert not late.looks
+        tested = [told for told in (*radio.told, *late.told) if isinstance(told, Probed)]
+        assert [(told.ap, told.by) for told in tested] == [
+            ("c1", "untested"),
+            ("b1", "untested"),
+            ("b1", "untested"),
+        ]
+        assert not any(told.refuted or told.reachable for told in tested)
+        assert Probed(0, "b1", False, by="beacon").refuted
+
     def test_beacons_that_stay_away(self) -> None:
         radio = on_a(Settings(background=False))
         radio.do(radio.machine.counted(0, 10))

@@ -141,6 +141,7 @@ def test_the_station_table_is_read_and_the_supplicant_left_alone(
             reads.append("closed")
 
     monkeypatch.setattr(sampling, "StationReader", Table)
+    monkeypatch.setattr(sampling, "Management", Table)
 
     async def scenario() -> None:
         settings = Settings(poll_ms=5, repeat_ms=0, background=False, beacons_missed=1)
