@@ -109,6 +109,7 @@ asyncio.run(main())
     @pytest.mark.parametrize(
         ("name", "lab"),
         [("", LAB), ("a/b", LAB), ("-x", LAB), ("a", ""), ("a", "x-y"), ("a", "..")],
+        ids=lambda text: text if text != LAB else "lab",  # the same in every test process
     )
     def test_names_are_checked(self, rig: Rig, name: str, lab: str) -> None:
         with pytest.raises(LocalError):
