@@ -100,6 +100,7 @@ async def _with_tunnels(
         stack.callback(watch.dismiss)
         kernel = TunnelKernel(wanted.interface, wanted.networks, wanted.check_ms)
         stack.callback(lambda: kernel.close(keep))
+        kernel.warm_up(settings.addresses, protected=Protect.ESP in wanted.protections)
         make = key_pair if Protect.WIREGUARD in wanted.protections else None
         machine = RouterTunnels(wanted.router(settings.addresses, kernel.mac), os.urandom, make)
         service = TunnelService(wanted, settings.addresses, machine, kernel, console)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network
 
@@ -15,10 +15,12 @@ from mpa_hil.kernel.flow_filters import FlowFilter, Way
 from mpa_hil.kernel.hold import Backlog
 from mpa_hil.kernel.neighbour_discovery import Prefix, RouterAdvertisement, link_local
 from mpa_hil.kernel.netlink import RouteSocket, interface_index
+from mpa_hil.kernel.objects import IpAddress
 from mpa_hil.kernel.router_tunnel import RouterLink, RouterTunnel
 from mpa_hil.kernel.state import KernelState
 from mpa_hil.kernel.tunnel_advertisement import AdvertisementSocket
 from mpa_hil.kernel.tunnel_plan import Esp, Plain, Protection, TunnelPlan, WireGuard
+from mpa_hil.kernel.warming import warm_up
 from mpa_hil.tunnel.flows import FlowChoice, Treat
 from mpa_hil.tunnel.interface import Code, EspKeys, WireGuardKeys
 from mpa_hil.tunnel.outputs import Act
@@ -97,6 +99,15 @@ class TunnelKernel:
         """Whether an MN is between two links. To make or to remove a device takes the kernel some
         ten milliseconds, in which nothing can be released: that waits meanwhile."""
         return bool(self._holding)
+
+    def warm_up(self, own: Iterable[IpAddress], *, protected: bool) -> None:
+        """Have the kernel load what a tunnel takes: the first is as quick as any other then.
+
+        Args:
+            own: the router's addresses.
+            protected: with ESP.
+        """
+        warm_up(self._link, own, protected=protected)
 
     def act(self, act: Act) -> str:
         """Carry one out; why not, or an empty text."""

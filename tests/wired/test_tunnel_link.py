@@ -9,7 +9,18 @@ from collections.abc import Iterator
 from ipaddress import IPv6Network, ip_address
 
 import pytest
-from tunnel_lab import LAN_B, NEIGHBOUR, NEW, OLD, ROUTER_A, Flow, TunnelLab, has, soon
+from tunnel_lab import (
+    LAN_B,
+    NEIGHBOUR,
+    NEW,
+    OLD,
+    ROUTER_A,
+    ROUTER_B,
+    Flow,
+    TunnelLab,
+    has,
+    soon,
+)
 
 from mpa_hil.kernel.filters import Match
 from mpa_hil.kernel.neighbour_discovery import Prefix, RouterAdvertisement, link_local
@@ -18,6 +29,7 @@ from mpa_hil.kernel.router_tunnel import RouterLink, RouterTunnel
 from mpa_hil.kernel.tunnel_advertisement import AdvertisementSocket
 from mpa_hil.kernel.tunnel_end import TunnelEnd
 from mpa_hil.kernel.tunnel_plan import TunnelPlan
+from mpa_hil.kernel.warming import warm_up
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces")
 
@@ -256,6 +268,14 @@ def test_another_outer_address(lab: TunnelLab, kind: str, outer: int) -> None:
         lab.ip("mn", "addr", "del", f"{other}/{prefix}", "dev", "wlan0")
         if outer == 4:
             lab.ip("mn", *["route", "replace", "default", "via", "10.1.0.1", "metric", "1003"])
+
+
+@pytest.mark.parametrize("protected", [False, True])
+def test_one_that_nobody_asked_for_leaves_nothing(lab: TunnelLab, protected: bool) -> None:
+    """One of each family is made, and gone; the fixture looks at what the kernel has."""
+    own = (ROUTER_B[4], ROUTER_B[6], LAN_B[4].ip)
+    with lab.inside_of("b"):
+        assert warm_up(RouterLink(lab.state("b"), "lan"), own, protected=protected) == 2
 
 
 def test_what_is_too_much_is_counted(lab: TunnelLab) -> None:
