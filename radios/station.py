@@ -33,6 +33,7 @@ _ATTRIBUTE_ADDRESS = 6
 _ATTRIBUTE_INFO = 21
 _SIGNAL, _SIGNAL_AVERAGE, _BEACON_SIGNAL_AVERAGE = 7, 13, 30
 _BEACONS_RECEIVED, _BEACON_LOSSES = 29, 18
+_PACKETS_RECEIVED = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,22 @@ class Station:
     Attributes:
         beacons: received of it since association.
         losses: times that the driver gave its beacons up for lost.
+        packets: received of it since association, beacons not among them with every driver.
     """
 
     reading: SignalSample
     beacons: int | None
     losses: int | None
+    packets: int | None = None
+
+    @property
+    def heard(self) -> int | None:
+        """A count that rises with whatever is received of the peer; None: the driver has none.
+
+        While it stands still, the reading is of a frame that was read before.
+        """
+        known = [count for count in (self.beacons, self.packets) if count is not None]
+        return sum(known) if known else None
 
 
 class StationReader:
@@ -103,7 +115,12 @@ def decode(message: Message, t_ns: int, address: str, frequency_mhz: int) -> Sta
         average_dbm=power_dbm(_SIGNAL_AVERAGE),
         beacon_average_dbm=power_dbm(_BEACON_SIGNAL_AVERAGE),
     )
-    return Station(reading, _number(info.get(_BEACONS_RECEIVED)), _number(info.get(_BEACON_LOSSES)))
+    return Station(
+        reading,
+        _number(info.get(_BEACONS_RECEIVED)),
+        _number(info.get(_BEACON_LOSSES)),
+        _number(info.get(_PACKETS_RECEIVED)),
+    )
 
 
 def _number(octets: bytes | None) -> int | None:

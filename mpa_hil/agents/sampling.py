@@ -104,6 +104,8 @@ class Sampler:
         self._loop = asyncio.get_running_loop()
         self._station: StationReader | None = None
         self._management: Management | None = None
+        self._heard: int | None = None
+        """What the present access point's count was, when it was read last (`Station.heard`)."""
         self._channels: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -157,6 +159,7 @@ class Sampler:
     def serve(self, ap: str) -> None:
         """The node has come to an access point: go on there."""
         self._running = True
+        self._heard = None
         self._machine.serve(ap, time.monotonic_ns())
         self._arm()
 
@@ -262,7 +265,11 @@ class Sampler:
             self.failures += 1
             return
         if entry is not None:
-            self._carry_out(self._machine.read(entry.reading))
+            # Where nothing came since, the kernel still tells the last frame's power: no news, and
+            # to a filter the end of every fall.
+            if entry.heard is None or entry.heard != self._heard:
+                self._carry_out(self._machine.read(entry.reading))
+            self._heard = entry.heard
             if entry.beacons is not None:
                 self._carry_out(self._machine.counted(entry.reading.t_ns, entry.beacons))
 

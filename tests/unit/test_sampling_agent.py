@@ -157,6 +157,40 @@ def test_the_station_table_is_read_and_the_supplicant_left_alone(
     asyncio.run(scenario())
 
 
+def test_the_power_of_a_frame_that_was_read_before_is_no_news(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kernel goes on telling it when nothing comes any more."""
+    reads: list[int] = []
+
+    class Table:
+        """Three frames came, then no more."""
+
+        def __init__(self, interface: str) -> None:
+            pass
+
+        def read(self, bssid: str, frequency_mhz: int) -> Station:
+            reads.append(min(len(reads) + 1, 3))
+            reading = sample(time.monotonic_ns(), bssid, frequency_mhz, -50, source="station")
+            return Station(reading, 0, 0, reads[-1])
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(sampling, "StationReader", Table)
+
+    async def scenario() -> None:
+        bench = Bench(Settings(poll_ms=5, repeat_ms=0, background=False), interface="wlan7")
+        bench.sampler.start("a1")
+        await bench.until(lambda: len(reads) >= 8)
+        assert len(bench.of(Sample)) == 3
+        bench.sampler.serve("b1")  # another's count
+        await bench.until(lambda: len(bench.of(Sample)) == 4)
+        bench.sampler.stop()
+
+    asyncio.run(scenario())
+
+
 def test_events_are_told_and_others_passed_over() -> None:
     async def scenario() -> None:
         bench = Bench(Settings(poll_ms=60_000, background=False))
@@ -320,17 +354,19 @@ class TestStation:
             (30, b"\xc2"),
             (29, b"\7" + bytes(7)),
             (18, b"\2\0\0\0"),
+            (9, b"\5\0\0\0"),
         ]
         station = decode(self.message(info), 5, BSSID["a1"], 2412)
         assert station.reading == sample(
             5, BSSID["a1"], 2412, -60, source="station", average_dbm=-61, beacon_average_dbm=-62
         )
-        assert (station.beacons, station.losses) == (7, 2)
+        assert (station.beacons, station.losses, station.packets) == (7, 2, 5)
+        assert station.heard == 12
 
     def test_a_driver_that_says_little(self) -> None:
         station = decode(self.message([(7, b""), (29, b"\1")]), 5, BSSID["a1"], 2412)
         assert station.reading.signal_dbm is None
-        assert (station.beacons, station.losses) == (None, None)
+        assert (station.beacons, station.losses, station.heard) == (None, None, None)
 
     def test_no_such_interface(self) -> None:
         from radios.errors import MachineError
