@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import filters
+from . import interface as say
 from .interface import Bind, Decision, Value
 from .ranking import Ranking, Track
 from .settings import option
@@ -31,6 +32,7 @@ class FixedSettings:
     scan_every_s: float = option(
         4.0, "below the first threshold it looks around so often; 0: never", least=0, most=3600
     )
+    beacon_loss: int = option(4, "beacons missed in a row: switch", least=1, most=1000)
     level: int = option(3, "how far the target is prepared (C.4)", least=0, most=3)
 
 
@@ -51,6 +53,19 @@ class Fixed(Simple):
     def looks_around(self, track: Track) -> bool:
         """See `Simple`."""
         return track.snr_db < self._own.prepare_snr_db
+
+    def missed(
+        self, event: say.BeaconLoss, here: Situation, best: Track, out: list[Decision]
+    ) -> None:
+        """See `Simple`. A driver that gives no number has given them up."""
+        if event.missed == 0 or event.missed >= self._own.beacon_loss:
+            inputs: dict[str, Value] = {
+                "missed": event.missed,
+                "limit": self._own.beacon_loss,
+                "snr_db": round(best.snr_db, 2),
+            }
+            self._bound = ""
+            out.append(self.go(best, "beacon-loss", inputs, here))
 
     def react(self, here: Situation, track: Track, best: Track, out: list[Decision]) -> None:
         """See `Simple`."""

@@ -42,6 +42,11 @@ class Simple:
         """The node is on `track`, and of all others `best` is heard best."""
         raise NotImplementedError
 
+    def missed(
+        self, event: say.BeaconLoss, here: Situation, best: Track, out: list[Decision]
+    ) -> None:
+        """Beacons of the access point that it is on stay away; nothing, if not overridden."""
+
     def looks_around(self, track: Track) -> bool:
         """Whether others are of interest, on this access point."""
         return True
@@ -52,6 +57,10 @@ class Simple:
         match event:
             case say.Sample():
                 self.ranking.heard(situation)
+            case say.BeaconLoss(ap=ap) if ap == situation.serving and situation.linked:
+                best = self.ranking.best(situation)
+                if best and not self._leaving:
+                    self.missed(event, situation, best[0], out)
             case say.CandidateGone(ap=ap) if ap != situation.serving:
                 self.ranking.forget(ap)
             case say.Attached():

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from evaluation_fake import START, TRIGGER, Files, Story, raw_files, write
+from policy_stage import Stage, rules
 
 from mpa_hil import eventlog, scenario
 from mpa_hil.agents.config import Fields
@@ -17,6 +18,7 @@ from mpa_hil.evaluation import evaluate
 from mpa_hil.experiment.plan import options, order
 from mpa_hil.handover.options import Hold, Level
 from mpa_hil.lab import piloting
+from mpa_hil.policy import interface as say
 from mpa_hil.policy import records
 from mpa_hil.policy.default import Default
 from mpa_hil.report.grids import grids
@@ -196,3 +198,14 @@ def test_its_log_is_a_trace(tmp_path: Path) -> None:
     ]
     [switch] = trace.steps[-1].decisions
     assert (type(switch).__name__, switch.rule) == ("Switch", "switch-threshold")
+
+
+def test_fixed_thresholds_do_not_outlive_the_beacons() -> None:
+    """Above all thresholds, too: what is read of a link that is gone says nothing."""
+    stage = Stage("fixed")
+    stage.attached("a1")
+    stage.hear(2, a1=35, b1=30)
+    assert rules(stage.feed(say.BeaconLoss(stage.now_ns, "b1", 9))) == []
+    assert rules(stage.feed(say.BeaconLoss(stage.now_ns, "a1", 3))) == []
+    assert rules(stage.feed(say.BeaconLoss(stage.now_ns, "a1", 4))) == ["switch b1 beacon-loss"]
+    assert rules(stage.feed(say.BeaconLoss(stage.now_ns, "a1"))) == [], "it is under way"
