@@ -150,6 +150,8 @@ class Binding:
             self._carry_out(self._machine.deregister(instant()))
             await asyncio.wait({self._gone}, timeout=timeout_s)
             self._gone = None
+        self._machine.abandon()
+        self._arm()
         self._path.detach()
         self._close_sockets()
 

@@ -167,6 +167,8 @@ class Binding6:
             self._carry_out(self._machine.deregister(instant()))
             await asyncio.wait({self._gone}, timeout=timeout_s)
             self._gone = None
+        self._machine.abandon()
+        self._arm()
         self._path.detach()
 
     def close(self) -> None:

@@ -155,6 +155,11 @@ class MobileNode:
         source = self.home_address if at_home or away is None else away
         return self._begin(self.home_address, source, 0, False, now)
 
+    def abandon(self) -> None:
+        """Whoever was asked gave no answer, and none is waited for any more: nothing is sent again,
+        nothing renewed. What the home agent has of the node ends with its lifetime."""
+        self._exchange = self._binding = None
+
     def receive(self, datagram: bytes, source: Endpoint, now: Instant) -> tuple[MobileOutput, ...]:
         """Digest a reply, after the checks of s3.6.2.1."""
         try:

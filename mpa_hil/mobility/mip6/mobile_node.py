@@ -152,6 +152,11 @@ class MobileNode:
         source = self.home_address if away is None else away
         return self._begin(self.home_address, source, 0, False, now)
 
+    def abandon(self) -> None:
+        """Whoever was asked gave no answer, and none is waited for any more: nothing is sent again,
+        nothing renewed. What the home agent has of the node ends with its lifetime."""
+        self._exchange = self._binding = None
+
     def receive(self, packet: Packet, now: Instant) -> tuple[NodeOutput, ...]:
         """Digest a Binding Acknowledgement of the home agent (s11.7.3)."""
         source = endpoint(packet.source)
