@@ -1,7 +1,7 @@
 """How long the radio may be away from its channel, and when. Sans-IO.
 
 A budget fills evenly and pays for looks at other channels. A look that somebody asked for may leave
-it in debt, by as much as may be saved up, and one that nobody asked for may not. What a look costs
+it in debt, to a limit, and one that nobody asked for may not. What a look costs
 is learnt from those that were taken. A look at the present channel costs nothing: the radio stays.
 """
 
@@ -11,6 +11,9 @@ from mpa_hil.sampling.settings import NS_PER_MS, NS_PER_S, Settings
 
 _NEVER_NS = 3600 * NS_PER_S
 """Until it is thought about again, where nothing is to be spent."""
+_PUT_OFF = 2
+"""A look that takes so many times what looks take was put off: mac80211 begins one only with an
+empty queue, and until then, for half a second and more, the radio is where it was."""
 _LEARNT = 0.25
 """Weight of the newest look in the mean."""
 
@@ -21,6 +24,8 @@ class Holes:
     def __init__(self, settings: Settings) -> None:
         self._rate = settings.hole_ms_per_s / 1000
         self._burst_ns = settings.burst_ms * NS_PER_MS
+        self._debt_ns = settings.debt_ms * NS_PER_MS
+        self._most_ns = int(_PUT_OFF * settings.hole_ms * NS_PER_MS)
         self.cost_ns = settings.hole_ms * NS_PER_MS
         """Of one look, as far as is known."""
         self._saved_ns = self._burst_ns
@@ -51,19 +56,19 @@ class Holes:
             asked: somebody wants it.
         """
         self._fill(now_ns)
-        missing_ns = (-self._burst_ns if asked else self.cost_ns) - self._saved_ns
+        missing_ns = (-self._debt_ns if asked else self.cost_ns) - self._saved_ns
         wait_ns = 0
         if away and missing_ns > 0:
             wait_ns = int(missing_ns / self._rate) + 1 if self._rate else _NEVER_NS
         return max(now_ns + wait_ns, self._held_off_ns if asked else self._unasked_ns)
 
     def spend(self, began_ns: int, ended_ns: int, *, usual: bool = True) -> None:
-        """A look at another channel took that long.
+        """A look at another channel took that long, of which what it was put off does not count.
 
         Args:
             usual: so will the next one.
         """
-        took_ns = max(ended_ns - began_ns, 0)
+        took_ns = min(max(ended_ns - began_ns, 0), self._most_ns)
         self._fill(ended_ns)
         self._saved_ns -= took_ns
         self.spent_ns += took_ns

@@ -19,7 +19,8 @@ class Settings:
             threshold is told up to seven times).
         hole_ms_per_s: how much of the time the radio may be away from its channel, on average, for
             looks that nobody asked for.
-        burst_ms: as much may be saved up, and owed for looks that were asked for.
+        burst_ms: as much may be saved up.
+        debt_ms: as much may be owed for looks that were asked for.
         hole_ms: what one look is taken to cost until some were measured: mac80211's 64 to 78 ms.
         look_s: least time between two looks at one channel.
         stale_s: an access point heard within this time needs no look.
@@ -38,6 +39,7 @@ class Settings:
     repeat_ms: int = 20
     hole_ms_per_s: float = 20.0
     burst_ms: float = 200.0
+    debt_ms: float = 600.0
     hole_ms: float = 75.0
     look_s: float = 5.0
     stale_s: float = 3.0

@@ -119,12 +119,19 @@ class TestHoles:
         assert holes.when(1000 * S, away=True, asked=False) > 1000 * S
 
     def test_what_is_asked_for_may_make_debts_within_bounds(self) -> None:
-        holes = Holes(Settings(hole_ms_per_s=10, burst_ms=100, hole_ms=75))
+        holes = Holes(Settings(hole_ms_per_s=10, burst_ms=100, debt_ms=100, hole_ms=75))
         for began in (0, 75 * MS, 150 * MS):  # 100 saved up, then 50, 125 owed
             assert holes.when(began, away=True, asked=True) == began
             holes.spend(began, began + 75 * MS)
         assert 2.4 * S < holes.when(225 * MS, away=True, asked=True) < 2.8 * S
         assert holes.when(225 * MS, away=True, asked=False) > 19 * S
+
+    def test_what_was_put_off_does_not_count(self) -> None:
+        """mac80211 waits for an empty queue, on the present channel: 0.66 s for a look of 0.06."""
+        holes = Holes(Settings(hole_ms_per_s=10, burst_ms=100, debt_ms=100, hole_ms=75))
+        holes.spend(0, 660 * MS)
+        assert holes.spent_ns == 150 * MS
+        assert holes.when(660 * MS, away=True, asked=True) == 660 * MS
 
     def test_a_look_at_the_present_channel_costs_nothing(self) -> None:
         holes = Holes(Settings(hole_ms_per_s=0, burst_ms=0))
