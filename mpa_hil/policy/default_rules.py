@@ -26,8 +26,14 @@ _USABLE_DB = 2.0
 """Above `lost_snr_db`, for a network that is to be joined."""
 _SOON_S = 10.0
 """A link that is lost within it, as predicted, leaves no time for sparing holes."""
-_UNKNOWING = ("hysteresis", "no-candidate")
+_UNKNOWING = ("hysteresis", "no-candidate", "look-first")
 """What keeps the node where it is for want of somebody better: perhaps there is one."""
+_RIVAL_DB = 6.0
+"""Somebody who is no worse by more than that may be the better choice by now."""
+_KNOWN_S = 1.0
+"""What was heard within it is taken for what is there."""
+_LOOKS_S = 0.5
+"""Two looks, and what they hold up."""
 _HOPEFUL_DB = 4.0
 """Below `lost_snr_db`, for one that may be prepared already: it will be nearer by then."""
 _ALTERNATIVES_EVERY_NS = _NS_PER_S
@@ -138,6 +144,8 @@ class Rules:
         """Keep to the one that is being prepared unless another is clearly better."""
         target = self._ranking.track(self._target) if self._target else None
         good = target is not None and self._ranking.fresh(target, here)
+        if target is not None and self._usable(best) and not self._usable(target):
+            good = False
         if target is None or not good or best.score_db >= target.score_db + _RETARGET_DB:
             target = best
         if self._bound not in ("", target.ap):
@@ -266,6 +274,8 @@ class Rules:
             self._stay("dwell", target.ap, why, out)
         elif waits_s and self._watch.lost_s > waits_s + self._watch.switch_s and not lost:
             self._stay("not-ready", target.ap, why, out)
+        elif not lost and self._watch.lost_s > _LOOKS_S and self._rivals(target, here):
+            self._stay("look-first", target.ap, why, out)
         elif own.reachability_test and not self._tested(target, here):
             if not self._scanning.testing(here.now_ns):
                 self._scanning.test(here.now_ns)
@@ -273,6 +283,14 @@ class Rules:
                 out.append(Probe("reachability", target.ap, frequency, rule="test", inputs=why()))
         else:
             self._go(target, f"switch-{reason}", why(), here, out)
+
+    def _rivals(self, target: Track, here: Situation) -> bool:
+        """Whether the target was heard a while ago, and there is another that may be better by now:
+        behind a corner, what was heard before it says nothing of either."""
+        if here.now_ns - target.heard_ns <= _KNOWN_S * _NS_PER_S:
+            return False
+        rivals = self._ranking.best(here, without=target.ap)
+        return bool(rivals) and rivals[0].worth_db >= target.worth_db - _RIVAL_DB
 
     def _tested(self, target: Track, here: Situation) -> bool:
         probed = here.probed.get(target.ap)

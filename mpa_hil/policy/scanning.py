@@ -13,7 +13,9 @@ from .situation import Situation
 
 _NS_PER_S = 1_000_000_000
 _RESCAN_NS = 1_500_000_000
-"""Between scans while the switch waits for a candidate that is good enough."""
+"""Between scans of one channel while the switch waits for a candidate that is good enough."""
+_NEXT_NS = 250_000_000
+"""And of one channel and the next: behind a corner all that was heard before it is old."""
 _TEST_NS = 2 * _NS_PER_S
 """A reachability test that takes longer is not waited for."""
 
@@ -60,9 +62,11 @@ class Scanning:
         """
         now_ns = here.now_ns
         fresh_ns, every_ns = self._fresh_ns, self._every_ns
+        pause_ns = every_ns
         if blocked and urgent:
             fresh_ns, every_ns = min(fresh_ns, _RESCAN_NS), min(every_ns, _RESCAN_NS)
-        if now_ns < self._last_ns + every_ns:
+            pause_ns = min(every_ns, _NEXT_NS)
+        if now_ns < self._last_ns + pause_ns:
             return None
         stale = best is None or now_ns - best.heard_ns > fresh_ns
         if not (stale or blocked or short):
@@ -88,26 +92,23 @@ class Scanning:
         return Probe("scan", whom, frequency_mhz, rule=rule, inputs=inputs)
 
     def _channel(self, here: Situation, whom: str, before_ns: int, stale: bool) -> int | None:
-        """The one that was longest not looked at and, in turn with it, that of `whom` if stale.
+        """The one that was longest not looked at; of two, that of `whom` if stale.
 
         None: all were looked at since `before_ns`; 0: the channel is not known.
         """
         wanted = here.candidate(whom).frequency_mhz if stale else 0
-        others = {
+        known = {
             about.frequency_mhz
             for ap, about in here.candidates.items()
-            if ap != here.serving and about.frequency_mhz not in (0, wanted)
+            if ap != here.serving and about.frequency_mhz
         }
+        if not known:
+            return 0 if stale else None
         never_ns = min(before_ns, 0)
-        oldest = min(sorted(others), key=lambda each: self._looked.get(each, never_ns), default=0)
-        last_ns, wanted_ns = self._looked.get(oldest, never_ns), self._looked.get(wanted, never_ns)
-        if wanted and (not oldest or last_ns >= wanted_ns or last_ns > before_ns):
-            chosen = wanted
-        elif oldest and last_ns <= before_ns:
-            chosen = oldest
-        elif stale:
-            chosen = wanted
-        else:
+        chosen = min(
+            known, key=lambda each: (self._looked.get(each, never_ns), each != wanted, each)
+        )
+        if self._looked.get(chosen, never_ns) > before_ns:
             return None
         self._looked[chosen] = here.now_ns
         return chosen

@@ -377,7 +377,7 @@ class TestSampler:
         radio.do(radio.machine.want(2437, "b1", radio.now_ns, test=True))
         radio.do(radio.machine.want(2462, "c1", radio.now_ns, test=True))  # one at a time
         radio.run(1)
-        owing = Settings(background=False, hole_ms_per_s=0, burst_ms=0, patience_ms=100)
+        owing = Settings(background=False, hole_ms_per_s=0, burst_ms=0, debt_ms=0, patience_ms=100)
         late = on_a(owing)
         late.run(2)
         late.machine.holes.spend(0, 5 * S)

@@ -178,6 +178,7 @@ def test_the_power_of_a_frame_that_was_read_before_is_no_news(
             pass
 
     monkeypatch.setattr(sampling, "StationReader", Table)
+    monkeypatch.setattr(sampling, "Management", Table)
 
     async def scenario() -> None:
         bench = Bench(Settings(poll_ms=5, repeat_ms=0, background=False), interface="wlan7")
