@@ -6,6 +6,9 @@ Make before break, when the next care-of address can be had while the present on
     register(next)   the home agent is told; with its answer the node sends through that tunnel
     retire(present)  once nothing is on its way to the care-of address left
 
+    doubt(True)      what is registered from now on stands beside what was: packets come by both,
+                     and each passes once; `doubt(False)` ends it
+
 `register` alone, for an address that replaces one that is dead, does all of it: the node sends
 through the new tunnel at once, because the first packets may arrive right behind the request.
 """
@@ -42,6 +45,8 @@ from mpa_hil.mobility.mip4.tuning import Tuning
 from radios.errors import LocalError
 
 _RECEIVE_OCTETS = 2048
+_SETTLE_S = 0.2
+"""Another care-of address may be registered at once when the node is in doubt no more."""
 
 
 class Binding:
@@ -89,6 +94,7 @@ class Binding:
         self._gone: asyncio.Future[None] | None = None
         self._asked = False
         """`register` was called, and is not answered yet."""
+        self._closed = False
         self._alone = False
         """The registration under way replaces a care-of address that is dead."""
 
@@ -110,6 +116,27 @@ class Binding:
         """
         if wanted:
             raise LocalError("Mobile IPv4 has no route optimisation", where="mobile_node")
+
+    def doubt(self, doubtful: bool) -> None:
+        """Have the home agent keep what is bound beside what will be (R35, R109), or not any more;
+        its own limit ends it too.
+
+        Raises:
+            MachineError: the kernel cannot tell copies apart; nothing is changed.
+        """
+        if doubtful:
+            self._path.once()
+        self._machine.doubtful = doubtful
+        if not doubtful:
+            self._loop.call_later(_SETTLE_S, self._settle)
+
+    def _settle(self) -> None:
+        """Have only the latest binding kept, if whatever was asked for since did not see to it."""
+        machine = self._machine
+        care_of = machine.care_of
+        due = machine.simultaneous and not machine.doubtful and not machine.busy
+        if due and care_of is not None and not self._closed:
+            self._carry_out(machine.register(care_of, instant()))
 
     def stage(self, care_of: IPv4Address) -> None:
         """Receive at a care-of address too, which must be on an interface by now.
@@ -157,6 +184,8 @@ class Binding:
 
     def close(self) -> None:
         """Close sockets and timer (kernel objects are the ledger's)."""
+        self._closed = True
+        self._path.close()
         if self._timer is not None:
             self._timer.cancel()
         self._close_sockets()
@@ -203,6 +232,7 @@ class Binding:
             self._alone = False
             for left in self._path.tunnels - {care_of}:
                 self.retire(left)
+        self._settle()
 
     def _reply(self, code: int, lifetime_s: int, t_ns: int | None = None) -> None:
         said = {"code": code, "lifetime_s": lifetime_s, "text": meaning(code)}

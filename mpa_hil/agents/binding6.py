@@ -118,6 +118,9 @@ class Binding6:
             self._optimises = wanted
             self._optimiser = self._make_optimiser()
 
+    def doubt(self, doubtful: bool) -> None:
+        """Nothing: with Mobile IPv6, copies are a whole run's choice (`simultaneous`)."""
+
     def stage(self, care_of: IPv6Address) -> None:
         """Receive at a care-of address too, which must be on an interface by now.
 

@@ -13,13 +13,14 @@ Configuration (JSON object):
     reverse_tunnel        true; false denies the T bit
     maximum_lifetime_s    3600
     timestamp_window_s    7
+    simultaneous_s        0; how long a former binding is kept beside the next, if asked for (S)
     journal               file in which bindings outlive the agent; absent: they do not
 
 Commands: `{"cmd": "bindings"}` lists them. Standard input closed, or SIGTERM: everything that was
 put into the kernel is taken out, and the agent ends.
 
-Events: `mip4.ready`, `mip4.binding` (change: added, changed, refreshed, removed), `mip4.refused`,
-`mip4.discarded`, `mip4.kernel_failed`, `mip4.bindings`.
+Events: `mip4.ready`, `mip4.binding` (change: added, changed, refreshed, removed), `mip4.copies`,
+`mip4.refused`, `mip4.discarded`, `mip4.kernel_failed`, `mip4.bindings`.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ from mpa_hil.mobility.mip4.bindings import (
     BindingChanged,
     BindingRefreshed,
     BindingRemoved,
+    CopiesChanged,
     HomeOutput,
     Refused,
     Removal,
@@ -79,6 +81,7 @@ class Settings:
     reverse_tunnel: bool
     tuning: Tuning
     journal: str
+    simultaneous_s: int
 
     @classmethod
     def read(cls, config: Json) -> Settings:
@@ -102,6 +105,7 @@ class Settings:
                 timestamp_window_s=fields.seconds("timestamp_window_s", 7.0),
             ),
             fields.text("journal") if fields.has("journal") else "",
+            fields.integer("simultaneous_s", 0, 0, 600),
         )
         fields.done()
         homes = [entry.home_address for entry in settings.subscribers]
@@ -158,6 +162,7 @@ class HomeAgentProcess:
             started=instant(),
             tuning=settings.tuning,
             reverse_tunnel=settings.reverse_tunnel,
+            simultaneous_s=settings.simultaneous_s,
         )
         if self._journal is not None:
             for home, record, now in self._journal.each(instant()):
@@ -254,7 +259,10 @@ class HomeAgentProcess:
             self._repeat(output.binding.home_address)
         elif isinstance(output, BindingChanged):
             now_ns = time.monotonic_ns()
-            self._path.change(output.binding.home_address, output.binding.care_of, now_ns)
+            home, care_of = output.binding.home_address, output.binding.care_of
+            self._path.change(home, care_of, now_ns, output.others)
+        elif isinstance(output, CopiesChanged):
+            self._path.copy(output.home_address, output.others, time.monotonic_ns())
         elif isinstance(output, BindingRemoved):
             self._path.remove(output.binding.home_address)
             if output.reason is Removal.DEREGISTERED:
@@ -262,7 +270,9 @@ class HomeAgentProcess:
                 self._repeat(output.binding.home_address)
 
     def _write_down(self, output: HomeOutput) -> None:
-        if self._journal is not None and not isinstance(output, Refused | Discarded | Send):
+        if self._journal is not None and not isinstance(
+            output, Refused | Discarded | Send | CopiesChanged
+        ):
             home = output.binding.home_address
             self._journal.note(str(home), self._machine.record(home, instant()))
 
@@ -304,6 +314,10 @@ class HomeAgentProcess:
             emit("mip4.binding", t_ns, change="changed", kernel_ns=kernel_ns, **said)
         elif isinstance(output, BindingRefreshed):
             emit("mip4.binding", t_ns, change="refreshed", **_say(output.binding))
+        elif isinstance(output, CopiesChanged):
+            others = " ".join(map(str, output.others))
+            said = {"home_address": output.home_address, "care_of": output.care_of}
+            emit("mip4.copies", t_ns, others=others, kernel_ns=kernel_ns, **said)
         elif isinstance(output, BindingRemoved):
             said = {"reason": output.reason.value, **_say(output.binding)}
             emit("mip4.binding", t_ns, change="removed", kernel_ns=kernel_ns, **said)

@@ -22,6 +22,9 @@ class Registrar(Protocol[Taken]):
     def optimise(self, wanted: bool) -> None:
         """Tell correspondents too, or not."""
 
+    def doubt(self, doubtful: bool) -> None:
+        """Keep what is bound beside what will be, or not any more."""
+
     def stage(self, care_of: Taken) -> None:
         """Receive at a care-of address too."""
 
@@ -56,6 +59,15 @@ class HomeBinding(Generic[A]):
             LocalError: it is wanted, and this version of Mobile IP has no such thing.
         """
         self._registrar.optimise(wanted)
+
+    def doubt(self, doubtful: bool) -> None:
+        """Have packets come to the care-of address before too, once another one is registered, and
+        each passed once; or not any more.
+
+        Raises:
+            MachineError: the kernel cannot tell copies apart; nothing is changed.
+        """
+        self._registrar.doubt(doubtful)
 
     def stage(self, care_of: Address) -> None:
         """Receive at a care-of address too, which must be on an interface by now.

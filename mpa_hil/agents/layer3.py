@@ -110,6 +110,11 @@ class Layer3:
         """Have correspondents told of the node's addresses too, or not (Mobile IPv6)."""
         self._home().optimise(wanted)
 
+    def doubt(self, doubtful: bool) -> None:
+        """See `HomeBinding.doubt`; nothing where there is no home agent."""
+        if self._binding is not None:
+            self._binding.doubt(doubtful)
+
     def stage(self, care_of: IpAddress) -> None:
         """Receive at a care-of address too, which must be on an interface by now.
 

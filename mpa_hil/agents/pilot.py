@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
+from mpa_hil.agents.doubt import Doubt
 from mpa_hil.agents.pilot_interface import Brief, Hands
 from mpa_hil.agents.pilot_tally import Tally
 from mpa_hil.agents.wishes import Told
@@ -70,6 +71,8 @@ class Pilot:
         self._deciding = True
         self._ended = False
         self._phases: dict[tuple[str, str], int] = {}
+        self._doubt = Doubt(brief.doubt_ns)
+        self._doubting = False
         self.tally = Tally(brief.here)
 
     @property
@@ -113,6 +116,8 @@ class Pilot:
     def let_go(self) -> None:
         """Decide no more, and give back what is prepared; `machines` is empty when that is done."""
         self._deciding = False
+        self._doubt.end()
+        self._tell_doubt()
         for target in tuple(self._conductor.machines):
             decision = say.LetGo(target, rule="landed")
             self._work.extend(self._conductor.obey(decision, self._hands.now_ns()))
@@ -121,6 +126,8 @@ class Pilot:
     def end(self) -> None:
         """Decide no more. What is prepared or under way is others' to give back."""
         self._ended = True
+        self._doubt.end()
+        self._tell_doubt()
         self._hands.wake(None)
         self.tally.end()
         self.flush()
@@ -208,6 +215,9 @@ class Pilot:
     def expire(self) -> None:
         """Do what is due."""
         now_ns = self._hands.now_ns()
+        self._doubt.expire(now_ns)
+        if not self._conductor.owner:
+            self._tell_doubt()
         self._go_on(now_ns)
         self._work.extend(self._conductor.expire(now_ns))
         due_ns = self._engine.next_deadline()
@@ -255,6 +265,7 @@ class Pilot:
         conductor = self._conductor
         if conductor.owner:
             return
+        self._tell_doubt()
         if self._kept:
             self._work.extend(self._kept)
             self._kept.clear()
@@ -266,6 +277,9 @@ class Pilot:
         if isinstance(action, do.Authenticate):
             self._authenticate(target)
             return
+        if isinstance(action, do.Rebind):
+            self._doubt.end()
+            self._tell_doubt()
         if isinstance(action, do.ForgetKeys):
             self._keys.discard(self._places[target].realm)
         self.tally.note(target, action)
@@ -303,6 +317,8 @@ class Pilot:
         for decision in decisions:
             self._lines.append(("policy.decided", now_ns, lines.tell_decision(decision)))
             self.tally.decided(decision)
+            self._doubt.decided(decision, now_ns)
+            self._tell_doubt()
             if isinstance(decision, say.Switch | say.Return):
                 self._want(decision, now_ns)
             else:
@@ -310,9 +326,17 @@ class Pilot:
                     self._hands.hold_off(now_ns + _BOUND_NS)
                 self._work.extend(self._conductor.obey(decision, now_ns))
 
+    def _tell_doubt(self) -> None:
+        if self._doubting != self._doubt.on:
+            self._doubting = self._doubt.on
+            self._hands.doubt(self._doubting)
+
     def _arrived(self, event: say.Attached) -> say.Attached:
         """The node is on an access point; with how it came there."""
-        moved = self.tally.arrived(event.ap, event.t_ns, eap=self._eap)
+        left, here = self.tally.here, event.ap
+        moved = self.tally.arrived(here, event.t_ns, eap=self._eap)
+        if moved:
+            self._doubt.moved(left, event.t_ns)
         if moved:
             event = replace(event, full_authentication=self._eap)
         if moved and self._decided_ns:
@@ -367,6 +391,7 @@ class Pilot:
         due = [self._conductor.next_deadline()]
         if self.deciding:
             due.append(self._engine.next_deadline())
+            due.append(self._doubt.next_deadline())
         if self._deferred is not None:
             due.append(self._hands.now_ns() + _LOOK_AGAIN_NS)
         self._hands.wake(min((each for each in due if each is not None), default=None))

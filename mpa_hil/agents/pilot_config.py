@@ -6,6 +6,7 @@ places                 [{ap, realm, networks, ca, ar, frequency_mhz, highest?, c
 protection, hold, bicast, hold_limit_ms, hold_limit_octets   of tunnels, as in `agents.moving`
 deadline_s             for one pre-authentication
 spacing_ms             of the traffic's packets
+doubt_limit_ms         packets go to two networks for so long at most (`agents.doubt`); 0: never
 lead_us                as in `arm` (`agents.mobile_node`)
 """
 
@@ -45,6 +46,7 @@ class Orders:
     deadline_s: float
     spacing_ms: float
     lead_ns: int
+    doubt_ns: int
 
 
 def read(fields: Fields) -> Orders:
@@ -81,6 +83,7 @@ def read(fields: Fields) -> Orders:
         fields.seconds("deadline_s", 30.0),
         fields.number("spacing_ms", 0.0),
         1000 * fields.integer("lead_us", 0, 0, 1_000_000),
+        1_000_000 * fields.integer("doubt_limit_ms", 0, 0, 60_000),
     )
     fields.done()
     return orders

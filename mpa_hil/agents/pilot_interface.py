@@ -35,6 +35,9 @@ class Hands(Protocol):
     def hold_off(self, until_ns: int) -> None:
         """A switch may be near: the radio leaves its channel for nobody but the policy."""
 
+    def doubt(self, doubtful: bool) -> None:
+        """Have packets sent to the present network too when another is bound, or not any more."""
+
     def rest(self) -> None:
         """Ask the radio nothing from now on: a switch begins."""
 
@@ -74,6 +77,7 @@ class Brief:
         settings: its options, for the log.
         here: access point that the node is on.
         spacing_ms: of the traffic's packets; 0: unknown.
+        doubt_ns: longest time for which packets go to two networks; 0: never.
     """
 
     policy: str
@@ -82,3 +86,4 @@ class Brief:
     here: str
     options: Options
     spacing_ms: float = 0.0
+    doubt_ns: int = 0

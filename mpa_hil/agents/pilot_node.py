@@ -24,7 +24,7 @@ from mpa_hil.handover.interface import Action
 from mpa_hil.policy.settings import told as settings_told
 from mpa_hil.sampling.settings import Settings
 from radios import wpa_events
-from radios.errors import LocalError
+from radios.errors import LocalError, MpaError
 from radios.wpa_events import parse_event
 
 _DISCONNECTED = wpa_events.DISCONNECTED.encode()
@@ -105,6 +105,7 @@ class Piloting:
             present,
             orders.options,
             orders.spacing_ms,
+            orders.doubt_ns,
         )
         self._pilot = pilot = Pilot(brief, orders.chosen.make(), self)
         crew = self._crew = LimbSet(
@@ -256,6 +257,13 @@ class Piloting:
         """See `Hands`."""
         if self._sampler is not None:
             self._sampler.hold_off(until_ns)
+
+    def doubt(self, doubtful: bool) -> None:
+        """See `Hands`."""
+        try:
+            self._layer3.doubt(doubtful)
+        except MpaError as error:  # the binding goes on as if there were no doubt
+            self._console.emit("agent.failed", error=str(error), where="pilot, doubt")
 
     def rest(self) -> None:
         """See `Hands`."""

@@ -24,7 +24,7 @@ class Tally:
 
     def __init__(self, here: str) -> None:
         self.counts: Counter[str] = Counter()
-        self._here = here
+        self.here = here
         self._left_ns: dict[str, int] = {}
         self._ahead: dict[str, list[Level]] = {}
         """Steps beyond keys that were taken for a target, and neither used nor given back yet."""
@@ -57,7 +57,7 @@ class Tally:
 
     def arrived(self, ap: str, t_ns: int, *, eap: bool) -> bool:
         """The node is on an access point; whether it has moved."""
-        old, self._here = self._here, ap
+        old, self.here = self.here, ap
         if old == ap:
             return False
         self.counts["switches"] += 1

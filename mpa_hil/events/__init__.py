@@ -95,6 +95,7 @@ from .network import (
     HoldStarted,
     Mip4Binding,
     Mip4Bindings,
+    Mip4Copies,
     Mip4Discarded,
     Mip4KernelFailed,
     Mip4Ready,
@@ -170,6 +171,7 @@ AnyEvent = (
     | Mip4Ready
     | Mip4Binding
     | Mip4Bindings
+    | Mip4Copies
     | Mip4Refused
     | Mip4Discarded
     | Mip4KernelFailed
@@ -339,6 +341,7 @@ __all__ = [
     "LinkSignal",
     "Mip4Binding",
     "Mip4Bindings",
+    "Mip4Copies",
     "Mip4Discarded",
     "Mip4KernelFailed",
     "Mip4Ready",

@@ -74,6 +74,18 @@ class Mip4Binding(Event, frozen=True, kw_only=True, tag="mip4.binding"):
     kernel_ns: Annotated[int, Meta(description="time the kernel took, ns", ge=0)] = 0
 
 
+class Mip4Copies(Event, frozen=True, kw_only=True, tag="mip4.copies"):
+    """What goes to a mobile node goes to other care-of addresses too, or not any more."""
+
+    home_address: Annotated[str, Meta(description="the MN's home address")]
+    care_of: Annotated[str, Meta(description="its latest")]
+    others: Annotated[
+        str,
+        Meta(description="those that get copies, the latest last (RFC 5944, S bit); empty: none"),
+    ] = ""
+    kernel_ns: Annotated[int, Meta(description="time the kernel took, ns", ge=0)] = 0
+
+
 class Mip4Bindings(Event, frozen=True, kw_only=True, tag="mip4.bindings"):
     """All bindings of the home agent, as asked for."""
 

@@ -11,7 +11,7 @@ routes in one netlink message, and the device left goes on receiving what is on 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
@@ -25,8 +25,10 @@ from mpa_hil.kernel.mobile_ip_links import (
     tunnel_name,
 )
 from mpa_hil.kernel.objects import Address, KernelObject, ProxyNeighbour, Route, Tunnel
+from mpa_hil.kernel.once import Once
 from mpa_hil.kernel.rules import SourceRule
 from mpa_hil.kernel.state import KernelState
+from mpa_hil.kernel.tunnel_copies import copy_to
 
 _EVERYWHERE = IPv4Network("0.0.0.0/0")
 _SLOTS = 16
@@ -43,6 +45,8 @@ class _Served:
     names: dict[IPv4Address, str] = field(default_factory=dict)
     leave_ns: dict[IPv4Address, int] = field(default_factory=dict)
     """When the devices left are to go."""
+    copied: dict[IPv4Address, tuple[IPv4Address, ...]] = field(default_factory=dict)
+    """Whose packets are copied, and to which others."""
 
 
 class HomeAgentPath:
@@ -90,17 +94,54 @@ class HomeAgentPath:
             raise
         self.arp.announce(home)
 
-    def change(self, home: IPv4Address, care_of: IPv4Address, now_ns: int) -> None:
+    def change(
+        self,
+        home: IPv4Address,
+        care_of: IPv4Address,
+        now_ns: int,
+        others: Sequence[IPv4Address] = (),
+    ) -> None:
         """Tunnel `home` to another care-of address; what comes from the one left is still taken.
+
+        Args:
+            others: care-of addresses that it has had, to which copies go.
 
         Raises:
             MachineError: the kernel refused, and the tunnel before is as it was.
         """
         served = self._served[home]
         left = next(reversed(served.names))
-        self._lead(home, care_of)
-        if left != care_of:
+        self._lead(home, care_of, others)
+        if left != care_of and left not in others:
             served.leave_ns[left] = now_ns + GRACE_NS
+
+    def copy(self, home: IPv4Address, others: Sequence[IPv4Address], now_ns: int) -> None:
+        """What goes to `home` goes, copied, to these care-of addresses too, which it has had; none:
+        to its present one alone.
+
+        Raises:
+            MachineError: the kernel refused.
+        """
+        served = self._served[home]
+        present = next(reversed(served.names))
+        known = [care_of for care_of in others if care_of in served.names and care_of != present]
+        self._copy(served, present, known)
+        for care_of in tuple(served.copied):
+            if care_of != present:
+                self._copy(served, care_of, ())
+        for care_of in served.names:
+            if care_of in known:
+                served.leave_ns.pop(care_of, None)
+            elif care_of != present:
+                served.leave_ns.setdefault(care_of, now_ns + GRACE_NS)
+
+    def _copy(self, served: _Served, care_of: IPv4Address, others: Sequence[IPv4Address]) -> None:
+        if served.copied.get(care_of, ()) == tuple(others):
+            return
+        copy_to(served.names[care_of], [served.names[other] for other in others])
+        served.copied[care_of] = tuple(others)
+        if not others:
+            del served.copied[care_of]
 
     def remove(self, home: IPv4Address) -> None:
         """Stop capturing and tunnelling `home`."""
@@ -136,7 +177,9 @@ class HomeAgentPath:
         """Close the packet socket (the objects are the ledger's)."""
         self.arp.close()
 
-    def _lead(self, home: IPv4Address, care_of: IPv4Address) -> None:
+    def _lead(
+        self, home: IPv4Address, care_of: IPv4Address, others: Sequence[IPv4Address] = ()
+    ) -> None:
         """A device for the care-of address, then the route: one message moves all packets."""
         served = self._served.setdefault(home, _Served())
         if care_of not in served.names:
@@ -153,10 +196,17 @@ class HomeAgentPath:
             self._users[care_of] = home
         else:
             name = served.names[care_of]
+        new = care_of not in served.names
         try:
+            if others:  # before the first packet comes this way
+                served.names.setdefault(care_of, name)
+                known = [each for each in others if each in served.names and each != care_of]
+                self._copy(served, care_of, known)
             self._state.apply(Route(IPv4Network(home), name))
         except BaseException:
-            if care_of not in served.names:
+            if new:
+                served.names.pop(care_of, None)
+                served.copied.pop(care_of, None)
                 self._users.pop(care_of)
                 self._receivers.remove(name)
                 self._state.remove(("link", name))
@@ -169,6 +219,7 @@ class HomeAgentPath:
         served = self._served[home]
         self._users.pop(care_of, None)
         served.leave_ns.pop(care_of, None)
+        served.copied.pop(care_of, None)
         name = served.names.pop(care_of)
         self._receivers.remove(name)
         self._state.remove(("link", name))
@@ -201,6 +252,7 @@ class MobileNodePath:
         sweep(state.route, 4)
         self._receivers = Receivers(state, home_address)
         self._tunnels: set[IPv4Address] = set()
+        self._once: Once | None = None
         self._networks = tuple(correspondents)
         self._fixed: tuple[KernelObject, ...] = (
             HomeDevice(),
@@ -229,7 +281,26 @@ class MobileNodePath:
             tunnel = self.tunnel(care_of)
             self._state.apply(tunnel)
             self._receivers.add(tunnel.name)
+            if self._once is not None:
+                self._once.add(tunnel.name)
             self._tunnels.add(care_of)
+
+    def once(self) -> None:
+        """From now on let each packet pass once, by whichever tunnels it comes; again is fine.
+
+        Raises:
+            MachineError: the kernel cannot.
+        """
+        if self._once is None:
+            self._once = Once(self._state.route)
+        for care_of in self._tunnels:
+            self._once.add(self.tunnel(care_of).name)
+
+    def close(self) -> None:
+        """Close what is not the ledger's."""
+        if self._once is not None:
+            self._once.close()
+            self._once = None
 
     def turn(self, care_of: IPv4Address) -> None:
         """Send through the tunnel of `care_of` from now on: one send to the kernel.

@@ -25,6 +25,7 @@ def command(scenario: Scenario, options: Piloted, *, lead_us: int) -> dict[str, 
         "deadline_s": options.deadline_s,
         "spacing_ms": min(spacings_ms, default=0.0),
         "lead_us": lead_us,
+        "doubt_limit_ms": options.doubt_limit_ms,
     }
 
 

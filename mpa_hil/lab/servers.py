@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from mpa_hil.lab import mpa_servers, neighbourhood, plan
@@ -155,7 +156,16 @@ def home_agent(scenario: Scenario, secrets: Secrets) -> dict[str, Any]:
         "address": str(scenario.home.agent_address),
         "home_interface": "home-aaa",
         "mobile_nodes": [node],
+        "simultaneous_s": _simultaneous_s(scenario),
     }
+
+
+def _simultaneous_s(scenario: Scenario) -> int:
+    """How long a binding may be kept beside another: a node says itself when it is sure; before a
+    move and after it it may be in doubt for as long as the lab file says."""
+    if "policy" not in scenario.lab.schemes:
+        return 0
+    return ceil(2 * scenario.schemes.policy.doubt_limit_ms / 1000)
 
 
 def home_agent6(scenario: Scenario, secrets: Secrets) -> dict[str, Any]:

@@ -172,6 +172,17 @@ class Piloted(Mpa, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Meta(description="there is no run without holding: what it would lose, `mpa` tells"),
     ] = False
 
+    doubt_limit_ms: Annotated[
+        int,
+        Meta(
+            description="with Mobile IPv4: where the policy binds in doubt (R35, R109), the home"
+            " agent keeps the former binding beside the new one for so long at most, and the MN"
+            " takes each packet once; 0: it does not",
+            ge=0,
+            le=60_000,
+        ),
+    ] = 3000
+
 
 class L2Floor(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The bare link-layer switch: two APs on one subnet, pre-shared keys, nothing above."""

@@ -70,7 +70,9 @@ class World:
     def __init__(self, policy: say.Policy | None = None, hold: Hold = Hold.NEXT) -> None:
         self.t_ns = 1000 * S
         self.looking = False
-        self.resting = False
+        self.resting = self.doubting = False
+        self.doubts: list[tuple[int, bool]] = []
+        """After how many actions the node began to be in doubt, or was sure."""
         self.quiet_ns = 0
         self.due_ns: int | None = None
         self.carried: list[tuple[str, str]] = []
@@ -91,7 +93,7 @@ class World:
             for number, ap in enumerate(self.there)
         )
         options = Options(hold=hold, bind_ahead=False, seek_tries=2)
-        brief = Brief("script", {}, places, "a1", options)
+        brief = Brief("script", {}, places, "a1", options, doubt_ns=3 * S)
         self.pilot = Pilot(brief, policy or self.script, self)
         self.pilot.begin()
 
@@ -134,6 +136,11 @@ class World:
 
     def hold_off(self, until_ns: int) -> None:
         self.quiet_ns = until_ns
+
+    def doubt(self, doubtful: bool) -> None:
+        assert doubtful != self.doubting, "told once"
+        self.doubting = doubtful
+        self.doubts.append((len(self.carried), doubtful))
 
     def rest(self) -> None:
         self.resting = True

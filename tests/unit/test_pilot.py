@@ -54,6 +54,58 @@ def test_binding_waits_for_its_decision() -> None:
     assert world.quiet_ns > world.t_ns, "a switch may be near: no looks of the sampler's own"
 
 
+def test_a_doubtful_binding_stands_beside_the_old_one_for_a_while() -> None:
+    """R35, R109."""
+    world = World()
+    world.decide(prepare("b1", 3))
+    world.decide(Bind("b1", doubtful=True, rule="r"))
+    assert world.doubting
+    (begun,) = (number for number, doubtful in world.doubts if doubtful)
+    assert ("b1", "Bind") in world.carried[begun:], "it is told before"
+    world.run(2.9)
+    assert world.doubting
+    world.run(3.0)  # from when it was decided
+    assert not world.doubting, "a bounded time"
+    world.decide(Bind("b1", doubtful=True, rule="r"), Bind("b1", rule="r"))
+    assert not world.doubting, "the policy is sure"
+
+
+def test_who_has_moved_in_doubt_is_still_in_doubt() -> None:
+    world = World()
+    world.decide(prepare("b1", 3), Bind("b1", doubtful=True, rule="r"))
+    world.t_ns += 2 * S
+    world.decide(Switch("b1", rule="r"))
+    assert world.pilot.here == "b1"
+    world.run(2.9)
+    assert world.doubting
+    world.run(3.1)
+    assert not world.doubting
+
+
+def test_who_is_back_is_not() -> None:
+    world = World()
+    world.decide(prepare("b1", 3), Bind("b1", doubtful=True, rule="r"))
+    world.decide(LetGo("b1", rule="r"))
+    assert not world.doubting
+    assert "b1 Rebind" in world.did("Rebind")
+    world.decide(prepare("b1", 3), Bind("b1", doubtful=True, rule="r"))
+    world.there["b1"] = False
+    world.decide(Switch("b1", rule="r"))
+    assert (world.pilot.here, world.doubting) == ("a1", False), "the old binding is restored"
+
+
+@pytest.mark.parametrize("end", ["land", "end"])
+def test_a_doubt_does_not_outlive_the_pilot(end: str) -> None:
+    world = World()
+    world.decide(prepare("b1", 3), Bind("b1", doubtful=True, rule="r"))
+    assert world.doubting
+    if end == "land":
+        world.pilot.let_go()
+    else:
+        world.pilot.end()
+    assert not world.doubting
+
+
 def test_a_prepared_switch_holds_moves_and_is_told() -> None:
     world = World()
     world.decide(prepare("b1", 3), Bind("b1", rule="r"), Switch("b1", rule="r"))

@@ -41,8 +41,11 @@ async def serve():
     config = json.loads(sys.argv[1])
     binding = Binding(Fields(config, "test"), state, console, bound, failed)
     async def call(fields):
-        verb, care_of = fields.text("verb"), IPv4Address(fields.text("care_of"))
-        getattr(binding, verb)(care_of)
+        verb, care_of = fields.text("verb"), fields.text("care_of")
+        if verb == "doubt":
+            binding.doubt(care_of == "True")
+        else:
+            getattr(binding, verb)(IPv4Address(care_of))
     async def end(fields):
         await binding.deregister()
         print(json.dumps({"gone": True}), flush=True)
@@ -114,8 +117,9 @@ def lab(tmp_path: Path) -> Iterator[Boxes]:
         yield boxes
 
 
-def start(lab: Boxes, folder: Path) -> tuple[Agent, Mover]:
+def start(lab: Boxes, folder: Path, **more: object) -> tuple[Agent, Mover]:
     config = {
+        **more,
         "host": "ha",
         "address": "10.0.0.1",
         "home_interface": "home",
@@ -172,6 +176,79 @@ def test_no_packet_is_lost_at_a_change(
     mover.end()
     assert agent.end() == 0
     assert [lab.ip(box, *show) for box in ("ha", "mn") for show in SHOWS] == before
+
+
+@pytest.mark.parametrize("limit_s", [20, 0], ids=["doubtful", "sure"])
+def test_in_doubt_packets_come_by_both_and_pass_once(
+    lab: Boxes, tmp_path: Path, limit_s: int
+) -> None:
+    """R35, R79, R109: the binding of before is kept beside the next (S bit). While the next one's
+    tunnel is dead nothing is lost, for what is sent there comes by the other too; when both work,
+    nothing is doubled; in the end there is one again. A home agent that keeps none loses them."""
+    agent, mover = start(lab, tmp_path, simultaneous_s=limit_s)
+    old, new = CARE_OF[:2]
+    mover.does("register", old)
+    assert mover.hears("bound") == old
+    agent.event("mip4.binding")
+    mover.does("stage", new)
+    probers = [
+        lab.spawn(box, "-c", PROBER, here, there, "1000")
+        for box, here, there in (("cn", CN, HOME), ("mn", HOME, CN))
+    ]
+    go(*probers)
+    nowhere = (f"{new}/32", "dev", "home")
+    for number in range(10):
+        dead = bool(number % 2)
+        if dead:
+            lab.ip("ha", "route", "add", *nowhere)
+        mover.does("doubt", "True")
+        mover.does("register", new)
+        if not dead:
+            assert mover.hears("bound") == new
+        assert agent.event("mip4.binding")["care_of"] == new
+        if limit_s:
+            copies = agent.event("mip4.copies")
+            assert (copies["care_of"], copies["others"]) == (new, old)
+        mover.does("doubt", "False")
+        mover.does("register", old)
+        assert mover.hears("bound") == old
+        assert agent.event("mip4.binding")["care_of"] == old
+        if limit_s:
+            assert agent.event("mip4.copies")["others"] == ""
+        if dead:
+            lab.ip("ha", "route", "del", *nowhere)
+    cn, mn = counted(*probers)
+    print(f"{limit_s=}, to the node {mn}, from it {cn}")
+    assert mn["twice"] == cn["twice"] == 0
+    assert (mn["seen"] == cn["sent"]) is bool(limit_s), "the way to the node"
+    assert cn["seen"] == mn["sent"], "the way from the node"
+    mover.end()
+    assert agent.end() == 0
+
+
+def test_a_doubt_ends_by_itself(lab: Boxes, tmp_path: Path) -> None:
+    """Whether the node says so, or never again."""
+    agent, mover = start(lab, tmp_path, simultaneous_s=2)
+    filters = "for d in $(ls /sys/class/net); do tc filter show dev $d egress; done"
+    show = lab.inside("ha", "sh", "-c", filters)
+    for care_of in CARE_OF[:2]:
+        mover.does("doubt", "True")
+        mover.does("register", care_of)
+        assert mover.hears("bound") == care_of
+        agent.event("mip4.binding")
+    assert agent.event("mip4.copies")["others"] == CARE_OF[0]
+    assert "mirred" in run(*show)
+    assert agent.event("mip4.copies")["others"] == "", "the home agent's own limit"
+    assert "mirred" not in run(*show)
+    mover.does("register", CARE_OF[2])
+    assert agent.event("mip4.binding")["care_of"] == CARE_OF[2]
+    assert agent.event("mip4.copies")["others"] == CARE_OF[1]
+    mover.does("doubt", "False")
+    assert agent.event("mip4.binding")["change"] == "refreshed"
+    assert agent.event("mip4.copies")["others"] == "", "it is sure of where it is"
+    mover.end()
+    assert agent.event("mip4.binding")["change"] == "removed"
+    assert agent.end() == 0
 
 
 def test_an_address_that_died_is_replaced_at_once(lab: Boxes, tmp_path: Path) -> None:

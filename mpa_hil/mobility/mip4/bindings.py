@@ -61,6 +61,8 @@ class BindingChanged:
 
     old: Binding
     binding: Binding
+    others: tuple[IPv4Address, ...] = ()
+    """Where copies go from the first packet on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,23 @@ class Refused:
     source: Endpoint
 
 
+@dataclass(frozen=True, slots=True)
+class CopiesChanged:
+    """What goes to the node's binding goes, copied, to these care-of addresses too (S bit)."""
+
+    home_address: IPv4Address
+    care_of: IPv4Address
+    others: tuple[IPv4Address, ...]
+
+
 HomeOutput = (
-    Send | BindingAdded | BindingChanged | BindingRefreshed | BindingRemoved | Refused | Discarded
+    Send
+    | CopiesChanged
+    | BindingAdded
+    | BindingChanged
+    | BindingRefreshed
+    | BindingRemoved
+    | Refused
+    | Discarded
 )
 """What the home agent machine returns, in the order in which to carry it out."""

@@ -19,12 +19,14 @@ from mpa_hil.mobility.mip4.authentication import (
     sign,
     verify,
 )
+from mpa_hil.mobility.mip4.beside import Beside
 from mpa_hil.mobility.mip4.bindings import (
     Binding,
     BindingAdded,
     BindingChanged,
     BindingRefreshed,
     BindingRemoved,
+    CopiesChanged,
     HomeOutput,
     Refused,
     Removal,
@@ -44,12 +46,10 @@ from mpa_hil.mobility.mip4.mobile_node import usable
 from mpa_hil.mobility.mip4.tuning import Tuning
 from mpa_hil.mobility.recorded import Recorded, calendar, expiry
 
-_ACCEPTED = Code.ACCEPTED_NOT_SIMULTANEOUS
-"""s3.8.3.2: a home agent without simultaneous bindings says so whenever it accepts."""
-
 
 class HomeAgent:
-    """Mobility bindings of the nodes it serves, one each.
+    """Mobility bindings of the nodes it serves: one each, and beside it for a while others that a
+    node has asked to be kept (S bit, s3.8.2.3): packets go to all of them.
 
     Args:
         address: its own unicast address; requests that name another get code 136.
@@ -61,6 +61,8 @@ class HomeAgent:
         source_must_match: deny (129) a co-located care-of address that is not the request's IP
             source: s3.6.1.1 demands that it is, and with ingress filtering it keeps a node from
             pointing its traffic at somebody else.
+        simultaneous_s: how long a binding is kept beside a later one at the most, whatever its own
+            lifetime; 0: never, and whenever one is accepted that is said (code 1, s3.8.3.2).
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class HomeAgent:
         tuning: Tuning | None = None,
         reverse_tunnel: bool = True,
         source_must_match: bool = True,
+        simultaneous_s: int = 0,
     ) -> None:
         self.address = address
         self._subscribers = {entry.home_address: entry for entry in subscribers}
@@ -79,6 +82,8 @@ class HomeAgent:
         self._reverse_tunnel = reverse_tunnel
         self._source_must_match = source_must_match
         self._bindings: dict[IPv4Address, Binding] = {}
+        self._beside = Beside(simultaneous_s)
+        self._accepted = Code.ACCEPTED if simultaneous_s else Code.ACCEPTED_NOT_SIMULTANEOUS
         floor = ids.from_unix_ns(started.unix_ns)
         self._calendar_ns = started.unix_ns - started.monotonic_ns
         self._ahead_ns = 0
@@ -99,16 +104,22 @@ class HomeAgent:
     def expire(self, now: Instant) -> tuple[HomeOutput, ...]:
         """Drop the bindings whose lifetime is over; nobody is told (s3.8)."""
         outputs: list[HomeOutput] = []
+        for home in self._beside.expire(now.monotonic_ns):
+            outputs += self._copies(home)
         for binding in self.bindings:
             if binding.expires_ns is not None and binding.expires_ns <= now.monotonic_ns:
-                del self._bindings[binding.home_address]
-                outputs.append(BindingRemoved(binding, Removal.EXPIRED))
+                outputs += self._end(binding, Removal.EXPIRED)
         return tuple(outputs)
 
     def next_deadline(self) -> int | None:
         """Monotonic nanoseconds of the next expiry, or None."""
-        times = (binding.expires_ns for binding in self._bindings.values())
+        times = [binding.expires_ns for binding in self._bindings.values()]
+        times.append(self._beside.next_deadline())
         return min((time for time in times if time is not None), default=None)
+
+    def others(self, home_address: IPv4Address) -> tuple[IPv4Address, ...]:
+        """Where copies go beside its binding, the latest last."""
+        return self._beside.of(home_address)
 
     def record(self, home_address: IPv4Address, now: Instant) -> dict[str, object]:
         """What must outlive this process of a home address; `restore` takes it."""
@@ -168,6 +179,7 @@ class HomeAgent:
         binding = self._bindings.pop(home_address, None)
         if binding is None:
             return ()
+        self._beside.clear(home_address)
         reply = RegistrationReply(
             Code.HA_RESOURCES, 0, home_address, self.address, binding.identification
         )
@@ -261,16 +273,16 @@ class HomeAgent:
         now: Instant,
     ) -> tuple[HomeOutput, ...]:
         home = request.home_address
-        old = self._bindings.get(home)
+        old, copied = self._bindings.get(home), self._beside.of(home)
         outputs: list[HomeOutput] = []
         lifetime_s = min(
             request.lifetime_s, subscriber.maximum_lifetime_s or self._tuning.maximum_lifetime_s
         )
         if request.lifetime_s == 0:
             lifetime_s = 0
+            self._beside.drop(home, request.care_of)
             if old is not None and request.care_of in (home, old.care_of):
-                del self._bindings[home]
-                outputs.append(BindingRemoved(old, Removal.DEREGISTERED))
+                outputs += self._end(old, Removal.DEREGISTERED)
         else:
             endless = lifetime_s == INFINITE_LIFETIME
             binding = Binding(
@@ -284,15 +296,35 @@ class HomeAgent:
                 association.spi,
             )
             self._bindings[home] = binding
+            if request.flags & Flag.SIMULTANEOUS:
+                self._beside.keep(old, binding.care_of, now.monotonic_ns)
+            else:
+                self._beside.clear(home)
             if old is None:
                 outputs.append(BindingAdded(binding))
             elif old.care_of != binding.care_of:
-                outputs.append(BindingChanged(old, binding))
+                outputs.append(BindingChanged(old, binding, self._beside.of(home)))
             else:
                 outputs.append(BindingRefreshed(binding))
-        reply = RegistrationReply(_ACCEPTED, lifetime_s, home, self.address, request.identification)
+        if home in self._bindings and self._beside.of(home) != copied:
+            outputs += self._copies(home)
+        reply = RegistrationReply(
+            self._accepted, lifetime_s, home, self.address, request.identification
+        )
         outputs.append(self._reply(reply, association, source))
         return tuple(outputs)
+
+    def _end(self, binding: Binding, reason: Removal) -> tuple[HomeOutput, ...]:
+        """The binding goes, and with it what stands beside it."""
+        del self._bindings[binding.home_address]
+        self._beside.clear(binding.home_address)
+        return (BindingRemoved(binding, reason),)
+
+    def _copies(self, home: IPv4Address) -> tuple[HomeOutput, ...]:
+        binding = self._bindings.get(home)
+        if binding is None:
+            return ()
+        return (CopiesChanged(home, binding.care_of, self._beside.of(home)),)
 
     def _refuse(
         self,

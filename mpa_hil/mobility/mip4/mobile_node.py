@@ -66,6 +66,8 @@ class _Exchange:
     identification: int = 0
     attempts: int = 0
     resynchronisations: int = 0
+    simultaneous: bool = False
+    """The latest request asked for what there was to be kept."""
 
 
 class MobileNode:
@@ -77,7 +79,6 @@ class MobileNode:
         association: shared with the home agent.
         tuning: timers; the lifetime asked for is one of them.
         reverse_tunnel: ask that packets also leave through the tunnel (RFC 3024, T bit).
-        simultaneous: ask the home agent to keep the bindings there were (S bit).
     """
 
     name = "mip4"
@@ -90,7 +91,6 @@ class MobileNode:
         association: SecurityAssociation,
         tuning: Tuning | None = None,
         reverse_tunnel: bool = True,
-        simultaneous: bool = False,
     ) -> None:
         self.home_address = home_address
         self.home_agent = home_agent
@@ -99,10 +99,13 @@ class MobileNode:
         self._flags = Flag.DECAPSULATION_BY_MOBILE
         if reverse_tunnel:
             self._flags |= Flag.REVERSE_TUNNEL
-        if simultaneous:
-            self._flags |= Flag.SIMULTANEOUS
         self._binding: _Binding | None = None
         self._exchange: _Exchange | None = None
+        self.doubtful = False
+        """Ask that the bindings there were are kept beside the next one (S bit). A renewal never
+        asks: it ends what is kept."""
+        self.simultaneous = False
+        """Whether the latest registration that was granted asked so."""
         self._clock_correction_ns = 0
         self._floor: int | None = None
 
@@ -244,8 +247,12 @@ class MobileNode:
         ceiling_s = min(self._tuning.maximum_interval_s, exchange.lifetime_s or float("inf"))
         grown_s = min(exchange.interval_s * self._tuning.backoff_factor, ceiling_s)
         exchange.interval_s = max(grown_s, self._tuning.minimum_interval_s)
+        flags = self._flags if exchange.lifetime_s else Flag(0)
+        exchange.simultaneous = bool(self.doubtful and exchange.lifetime_s and not exchange.renewal)
+        if exchange.simultaneous:
+            flags |= Flag.SIMULTANEOUS
         request = RegistrationRequest(
-            self._flags if exchange.lifetime_s else Flag(0),
+            flags,
             exchange.lifetime_s,
             self.home_address,
             self.home_agent,
@@ -259,6 +266,7 @@ class MobileNode:
         self, exchange: _Exchange, reply: RegistrationReply, now: Instant
     ) -> tuple[MobileOutput, ...]:
         self._exchange = None
+        self.simultaneous = exchange.simultaneous
         granted_s = min(reply.lifetime_s, exchange.lifetime_s)  # s3.4: the smaller counts
         if granted_s == 0:
             self._binding = None
