@@ -80,6 +80,24 @@ def test_schemes_that_ask_nobody_find_the_networks_as_they_were(scheme: str) -> 
     assert (config.paa, config.dns, config.names) == ((), (), ())
 
 
+@pytest.mark.parametrize("tests", [True, False])
+def test_who_is_tested_can_answer(tests: bool) -> None:
+    """R83: a policy that tests access points finds some that answer, and is told of nobody else."""
+    word = f"policy.options.reachability_test={str(tests).lower()}"
+    described = scenario.load(LABS / "corridor.toml", (word,))
+    options = described.schemes.policy
+    config = servers.access_point(described, described.ap("a1"), draw(described), options)
+    assert (config.interworking is not None) is tests
+    assert not config.neighbor_report
+
+
+def test_a_doubt_is_bounded_at_the_home_agent_too() -> None:
+    described = scenario.load(LABS / "corridor.toml", ("schemes.policy.doubt_limit_ms=2400",))
+    assert servers.home_agent(described, draw(described))["simultaneous_s"] == 5
+    without = lab("air")
+    assert servers.home_agent(without, draw(without))["simultaneous_s"] == 0, "nobody is in doubt"
+
+
 def test_a_node_that_asks_begins_with_its_own_network_and_no_agent() -> None:
     described = lab("air")
     a, b = from_scenario(described)
