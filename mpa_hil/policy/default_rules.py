@@ -22,6 +22,10 @@ from .watching import Watch
 _NS_PER_S = 1_000_000_000
 _RETARGET_DB = 3.0
 """A candidate must be so much better than the one that is being prepared to take its place."""
+_UNFINISHED_DB = 6.0
+"""While that one's tunnel is being made, for which somebody else's would have to go."""
+_USELESS_DB = 2.0
+"""Or while the switch waits because the target is no better than what the node has."""
 _USABLE_DB = 2.0
 """Above `lost_snr_db`, for a network that is to be joined."""
 _SOON_S = 10.0
@@ -146,10 +150,21 @@ class Rules:
         good = target is not None and self._ranking.fresh(target, here)
         if target is not None and self._usable(best) and not self._usable(target):
             good = False
-        if target is None or not good or best.score_db >= target.score_db + _RETARGET_DB:
+        asked, before = self._preparations.asked, self._target
+        held = here.holdings.get(before)
+        unfinished = asked.get(before, 0) >= Level.BOUND and not (held is not None and held.tunnel)
+        apart_db = _UNFINISHED_DB if unfinished else _RETARGET_DB
+        if target is None or not good or best.score_db >= target.score_db + apart_db:
             target = best
-        if self._bound not in ("", target.ap):
-            self._lose(self._bound, "outranked", self._ranking.why(target, here), out)
+        elif self._told[0] == "hysteresis" and self._watch.switch.reason and not unfinished:
+            # It will not do, and a tunnel to it is of no use: who is better comes next.
+            for rival in self._ranking.best(here, without=target.ap):
+                if rival.worth_db >= target.worth_db + _USELESS_DB:
+                    target = rival
+        tunnelled = before if asked.get(before, 0) >= Level.BOUND else ""
+        for other in dict.fromkeys((self._bound, tunnelled)):
+            if other not in ("", target.ap):  # a node has one tunnel's device
+                self._lose(other, "outranked", self._ranking.why(target, here), out)
         self._target = target.ap
         return target
 

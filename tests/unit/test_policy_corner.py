@@ -38,3 +38,22 @@ def test_who_has_no_rival_needs_no_second_look() -> None:
     stage.hear(0.1, c1=2)
     stage.slide(1, a1=13)
     assert "switch b1 switch-threshold" in rules(stage.hear(2))
+
+
+def test_whoever_will_not_do_makes_room_for_who_is_better() -> None:
+    """The switch waits, for the target is no better than what the node has: its tunnel goes, for
+    a node has one. Two dB are enough for that."""
+    stage = behind_a_corner()
+    stage.hear(0.1, b1=15)
+    stage.slide(1, a1=13)
+    stage.hear(1)
+    assert "stay b1 hysteresis" in rules([each for _, each in stage.decided])
+    found = rules(stage.hear(0.5, c1=17.5))
+    assert found[0] == "letgo b1 outranked"
+    assert found[1].split()[1] == "c1"
+
+
+def test_the_former_targets_tunnel_goes_before_anothers_is_asked_for() -> None:
+    stage = behind_a_corner()
+    found = rules(stage.hear(0.1, b1=9))
+    assert found == ["letgo b1 outranked", "prepare c1 configure-threshold"]
