@@ -40,6 +40,8 @@ _WAYS = {
     Treat.BOTH: Way.BOTH,
     Treat.DROP: Way.NOWHERE,
 }
+_CALM_NS = 50_000_000
+"""After a packet's way was turned: in a crowd the next node is about to leave, too."""
 _PATIENCE_NS = 2_000_000_000
 """What has not left by then never will."""
 
@@ -91,14 +93,15 @@ class TunnelKernel:
         self._busy = False
         """Something is to be finished."""
         self._holding: set[int] = set()
+        self._turned_ns = 0
         self.link: int = interface_index(interface)
         """Its index."""
 
     @property
     def urgent(self) -> bool:
-        """Whether an MN is between two links. To make or to remove a device takes the kernel some
-        ten milliseconds, in which nothing can be released: that waits meanwhile."""
-        return bool(self._holding)
+        """Whether an MN is between two links, or was just now. To make or to remove a device takes
+        the kernel some ten milliseconds, in which nothing can be released: that waits meanwhile."""
+        return bool(self._holding) or time.monotonic_ns() < self._turned_ns + _CALM_NS
 
     def warm_up(self, own: Iterable[IpAddress], *, protected: bool) -> None:
         """Have the kernel load what a tunnel takes: the first is as quick as any other then.
@@ -135,6 +138,7 @@ class TunnelKernel:
                 held.tunnel.direct()
                 held.used, held.direct, held.again_ns = True, True, 0
                 self._holding.discard(number)
+                self._turned_ns = time.monotonic_ns()
             elif order is Order.RESUME:
                 held = self._tunnels[number]
                 held.tunnel.resume()
@@ -198,6 +202,7 @@ class TunnelKernel:
                     self._settle(number, held, now_ns)
                 except MpaError:
                     self._leaving.pop(number, None)  # `close` and the next agent's sweep remain
+                break  # one at a time: whoever has something to say is heard in between
         self._busy = bool(self._leaving) or any(h.again_ns for h in self._tunnels.values())
 
     def close(self, keep: bool) -> None:

@@ -257,9 +257,8 @@ def nobody_waits_for(lab: AccessRouterLab) -> None:
 
 
 def test_a_crowd_switches_within_a_second(lab: AccessRouterLab) -> None:
-    """Nobody loses a packet. In the crowd a tunnel takes no more than three times as long, at the
-    99th percentile, and the switch in the middle: what takes it longer is the agent's own pauses,
-    once in a hundred."""
+    """Nobody loses a packet, and in the crowd neither a tunnel nor a switch takes more than three
+    times as long as alone, at the 99th percentile (G4, F14)."""
     crowd = Crowd(lab, COUNT + 1)
     nobody_waits_for(lab)
     alone, others = crowd.walkers[:1], crowd.walkers[1:]
@@ -281,8 +280,5 @@ def test_a_crowd_switches_within_a_second(lab: AccessRouterLab) -> None:
         middle, p99 = times[len(times) // 2], times[-(-99 * len(times) // 100) - 1]
         print(f"{what}: alone {1e3 * single:.1f} ms, of {len(times)} at once: median ", end="")
         print(f"{1e3 * middle:.1f}, p99 {1e3 * p99:.1f}, most {1e3 * times[-1]:.1f} ms")
-        assert middle <= 3 * single, (what, single, times)
-        if what == "created_s":
-            assert p99 <= 3 * single, (single, times)
-        else:
-            assert times[-1] < AGAIN_S, times
+        assert p99 <= 3 * single, (what, single, middle, times)
+        assert times[-1] < AGAIN_S or what == "created_s", times
