@@ -116,6 +116,8 @@ class AheadSteps(ABC):
         self._by_dhcp: Address | None = None
         """The new address, had by ordinary means after the move."""
         self._secret = b""
+        self.signalled = 0
+        """Octets to and from the network's agents ahead of the switch."""
         self._settling = self._settled = self._deleting = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._meanwhile: Callable[[], None] = lambda: None
@@ -136,10 +138,14 @@ class AheadSteps(ABC):
     def _provisioning(self) -> Provisioning:
         if self._agents is None:
             keys = self._own.ring.keys[self.target.realm]
-            self._agents = Provisioning(
-                keys, self.target.ca, self.target.ar, self._old, self._on_agents
-            )
+            ca, ar = self.target.ca, self.target.ar
+            said = self._on_agents, self._counted
+            self._agents = Provisioning(keys, ca, ar, self._old, *said)
         return self._agents
+
+    def _counted(self, octets: int, router: bool) -> None:
+        """A datagram went to or came from the configuration agent or the access router."""
+        self.signalled += octets
 
     def _configure(self, action: do.Configure) -> None:
         declined = self._new if action.decline and self._settings is not None else None

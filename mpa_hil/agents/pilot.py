@@ -181,6 +181,7 @@ class Pilot:
         realm, now_ns = said.realm, self._hands.now_ns()
         if said.what == "authenticated":
             self._measured("round_trip", said.round_trip_ns, realm)
+            self.tally.authenticated(realm, said.octets)
             return
         self._asked.discard(realm)
         event = Event.AUTHENTICATED

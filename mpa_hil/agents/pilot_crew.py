@@ -18,6 +18,7 @@ from mpa_hil.agents.wishes import Wishes
 from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Event, PhaseMark
 from mpa_hil.handover.machine import Handover
+from mpa_hil.handover.options import Level
 from mpa_hil.handover.states import State
 from mpa_hil.mobility.interface import Address
 from radios.errors import MpaError
@@ -209,6 +210,10 @@ class LimbSet:
         if action.outcome is do.Outcome.MOVED and address is not None:
             for other in self._limbs.values():
                 other.move(address)
+
+    def signalled(self, target: str, level: Level, octets: int) -> None:
+        """See `pilot_limbs.Crew`."""
+        self._pilot.tally.signalled(target, level, octets)
 
     def is_through(self, target: str) -> None:
         """See `Crew`."""

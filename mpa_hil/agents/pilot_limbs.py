@@ -12,6 +12,7 @@ from mpa_hil.agents.handover_ahead import Self, Target
 from mpa_hil.handover import interface as do
 from mpa_hil.handover.interface import Event, PhaseMark
 from mpa_hil.handover.machine import Handover
+from mpa_hil.handover.options import Level
 from mpa_hil.handover.states import State
 from mpa_hil.mobility.interface import Address
 from radios.errors import MpaError
@@ -46,6 +47,9 @@ class Crew(Protocol):
 
     def is_through(self, target: str) -> None:
         """Packets pass both ways on the new link."""
+
+    def signalled(self, target: str, level: Level, octets: int) -> None:
+        """So much was said, to or by a network's agent, for a step of its preparation."""
 
 
 class Limb(HandoverShell):
@@ -122,6 +126,11 @@ class Limb(HandoverShell):
 
     def _arm(self) -> None:
         """The conductor's time limits are kept by the pilot."""
+
+    def _counted(self, octets: int, router: bool) -> None:
+        super()._counted(octets, router)
+        level = Level.BOUND if router else Level.CONFIGURED
+        self._crew.signalled(self.target.network, level, octets)
 
     def _forget_keys(self, _: do.ForgetKeys) -> None:
         self._crew.forget_keys(self.target.realm)

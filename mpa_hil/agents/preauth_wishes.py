@@ -16,7 +16,8 @@ def told(output: out.Output) -> Told | None:
         case out.Authenticated():
             trips = max(1, output.traffic.round_trips)
             mean_ns = output.duration_ns // trips
-            return Told(output.realm, "authenticated", round_trip_ns=mean_ns)
+            octets = output.traffic.octets_sent + output.traffic.octets_received
+            return Told(output.realm, "authenticated", round_trip_ns=mean_ns, octets=octets)
         case out.Prepared():
             return Told(
                 output.realm,

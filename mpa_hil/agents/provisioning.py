@@ -37,6 +37,8 @@ class Provisioning:
         ar: the access router's port.
         source: the node's present care-of address.
         told: called with what the machines return, other than datagrams.
+        counted: called with each datagram's octets (UDP payload), sent or received, and whether it
+            is of the access router's conversation.
 
     Raises:
         LocalError: there is no key for one of them.
@@ -49,11 +51,13 @@ class Provisioning:
         ar: Endpoint,
         source: Address,
         told: Callable[[Output], None],
+        counted: Callable[[int, bool], None] = lambda octets, router: None,
     ) -> None:
         if ca.address not in keys.ca or ar.address not in keys.ar:
             raise LocalError("there is no key for its agents", where=keys.realm)
         self._ca, self._ar = ca, ar
         self._told = told
+        self._counted = counted
         self._configuration = ConfigurationClient(keys.ca[ca.address], ca, os.urandom)
         self.tunnel = TunnelClient(keys.ar[ar.address], ar, os.urandom, _TUNNEL)
         self._port = AgentPort(source, self._on_datagram)
@@ -112,7 +116,9 @@ class Provisioning:
         self._port.close()
 
     def _on_datagram(self, datagram: bytes, source: Endpoint) -> None:
-        machine = self._configuration if source == self._ca else self.tunnel
+        router = source != self._ca
+        self._counted(len(datagram), router)
+        machine = self.tunnel if router else self._configuration
         self._carry_out(machine.receive(datagram, instant()))
 
     def _on_time(self) -> None:
@@ -124,6 +130,7 @@ class Provisioning:
     def _carry_out(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
             if isinstance(output, Send):
+                self._counted(len(output.datagram), output.destination != self._ca)
                 self._port.send(output.datagram, output.destination)
             elif not isinstance(output, Discarded):
                 self._told(output)

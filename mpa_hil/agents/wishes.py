@@ -34,6 +34,7 @@ class Told:
         round_trip_ns: to the home AAA and back, processing included; 0: not told here.
         total_ns: of the whole preparation.
         duration_ns: of the installation of keys.
+        octets: to and from the network's authentication agent (UDP payload).
     """
 
     realm: str
@@ -42,6 +43,7 @@ class Told:
     round_trip_ns: int = 0
     total_ns: int = 0
     duration_ns: int = 0
+    octets: int = 0
 
 
 class Wishes:

@@ -72,7 +72,7 @@ class PilotLanded(Event, frozen=True, kw_only=True, tag="pilot.landed"):
         Meta(
             description="switches, ping_pongs, returns, failed, full_authentications (EAP runs"
             " after a switch), decisions, probes, authentications, addresses, tunnels, octets"
-            " (signalling, estimated), and of the last four what was wasted_...; 0 is left out"
+            " (signalling, as counted), and of the last four what was wasted_...; 0 is left out"
         ),
     ]
     holes_ms: Annotated[

@@ -58,7 +58,7 @@ class PolicySummary(msgspec.Struct, frozen=True, kw_only=True):
     wasted_addresses: int = 0
     wasted_tunnels: int = 0
     wasted_octets: int = 0
-    """Of signalling, estimated."""
+    """Of signalling; a rehearsal's are estimated."""
     holes_ms: float = 0.0
     """Off the channel for scans."""
     gap_ms: dict[str, float] = {}
