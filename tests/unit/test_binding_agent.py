@@ -52,6 +52,9 @@ class Path:
     def detach(self) -> None:
         self.detached = True
 
+    def close(self) -> None:
+        pass
+
 
 class Console:
     """Counts requests."""
