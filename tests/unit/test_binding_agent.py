@@ -55,6 +55,9 @@ class Path:
     def close(self) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
 
 class Console:
     """Counts requests."""
