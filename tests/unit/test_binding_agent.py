@@ -55,9 +55,6 @@ class Path:
     def close(self) -> None:
         pass
 
-    def close(self) -> None:
-        pass
-
 
 class Console:
     """Counts requests."""
