@@ -22,7 +22,7 @@ _LONGEST = 65536
 _BUFFER_OCTETS = 4 << 20
 """Receive buffer asked for: a burst of some thousand MNs waits in it instead of being lost."""
 
-_KNOWN_SOURCES = 4096
+_KNOWN_SOURCES = 512
 """Sources whose addresses are not parsed anew for each datagram."""
 
 
