@@ -151,6 +151,9 @@ class LocalChannel:
         self._release()
 
     def _release(self) -> None:
+        # Its user's callbacks hold it in turn: what is large must not wait for the collector.
+        self._receiver = None
+        self._buffer = memoryview(bytearray())
         self._socket.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 

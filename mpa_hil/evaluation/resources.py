@@ -47,9 +47,11 @@ def check(runs: Iterable[Held]) -> Check | None:
 
 
 def _growth(every: list[Held]) -> Iterable[tuple[str, tuple[int, int]]]:
-    """By agent: KiB from after its first run to after its last, and the switches between."""
-    for lab in dict.fromkeys(one.lab for one in every):
-        first, *later = [one for one in every if one.lab == lab]
+    """By agent: KiB from after the first run with switches to after the last, and the switches
+    between. Before that the agents have not done yet what they do at a switch."""
+    switching = [one for one in every if one.switches]
+    for lab in dict.fromkeys(one.lab for one in switching):
+        first, *later = [one for one in switching if one.lab == lab]
         if not later:
             continue
         switches = sum(one.switches for one in later)

@@ -15,11 +15,11 @@ from mpa_hil.report.summary import make_scheme
 SWITCHES = 20
 
 
-def held(number: int, kib: int, *left: str, lab: str = "main") -> Held:
+def held(number: int, kib: int, *left: str, lab: str = "main", switches: int = SWITCHES) -> Held:
     found = RunResources(
         t_ns=1, host="lab", agent="collector", rss_kib={"mn": kib}, objects={}, left=list(left)
     )
-    return Held(lab, number, SWITCHES, found)
+    return Held(lab, number, switches, found)
 
 
 def switch(down_ms: float) -> SwitchSummary:
@@ -51,6 +51,15 @@ def test_what_an_agent_grew_in_its_first_run_is_its_warming_up() -> None:
     found = check([held(1, 90_000)])
     assert found is not None
     assert found.passed
+
+
+def test_a_run_without_a_switch_warms_nothing_up() -> None:
+    found = check([held(1, 1000, switches=0), held(2, 9000), held(3, 9000)])
+    assert found is not None
+    assert found.passed
+    found = check([held(1, 1000, switches=0), held(2, 9000), held(3, 19_000)])
+    assert found is not None
+    assert not found.passed
 
 
 def test_each_lab_has_agents_of_its_own() -> None:

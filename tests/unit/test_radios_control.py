@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import gc
 import socket
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -331,6 +334,28 @@ def test_local_channel_reports_a_full_kernel_queue(tmp_path: Path) -> None:
             await channel.close()
 
     asyncio.run(run())
+
+
+def test_a_closed_channel_gives_its_memory_back_at_once(tmp_path: Path) -> None:
+    """A callback that holds the channel makes a circle, and the collector comes late."""
+
+    async def run() -> int:
+        with bound_socket(tmp_path / "d"):
+            for _ in range(20):
+                channel = LocalChannel(str(tmp_path / "d"))
+                lost = functools.partial(lambda _channel, _error: None, channel)
+                channel.start(Receiver(datagram=lambda t_ns, datagram: None, lost=lost))
+                await channel.close()
+            return tracemalloc.get_traced_memory()[0]
+
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        assert asyncio.run(run()) < 10 * 65536
+    finally:
+        tracemalloc.stop()
+        gc.enable()
 
 
 def test_local_channel_to_a_closed_socket(tmp_path: Path) -> None:
